@@ -1,0 +1,36 @@
+# Each target makes its own environment on a bare machine: python3 (3.11 or newer) and make are all that is assumed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PY := .venv/bin/python
+# What could point a client somewhere else is cleared for everything that is started from here.
+CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
+
+.PHONY: help demo test check bench lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z.]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 10
+
+.venv: .venv/ready  ## the environment, everything installed
+
+.venv/ready: requirements.lock pyproject.toml
+	@bash lab/bootstrap.sh
+
+demo: .venv/ready  ## a finding in, an investigation record out, against the lab
+	@$(CLEAN) $(PY) -m lab demo
+
+test: .venv/ready  ## all tests
+	@$(CLEAN) $(PY) -m pytest -q -n 2 --dist loadscope
+
+check: .venv/ready  ## lint, types, layers, generated files
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
+
+bench: .venv/ready  ## speed and memory, as ratios within one run
+	@$(CLEAN) $(PY) -m lab.bench
+
+lock: .venv/ready  ## requirements.lock anew: names, versions, hashes, no address
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra cli --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
+
+clean:  ## remove what was made
+	@rm -rf .venv .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

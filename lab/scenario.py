@@ -1,0 +1,275 @@
+"""A scenario: a Google Cloud and a cluster in one YAML file. `docs/scenario.schema.json` is generated from here.
+
+Times are RFC 3339, or relative to the scenario's `event_time`: ``-3d``, ``+90s``, ``-5m``, ``+1h``. Everything that is
+not given has a plain, complete default: a pod without `containers` has one container named `app`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+When = str
+"""RFC 3339, or relative to the event: `-3d`, `+90s`."""
+
+
+class Part(BaseModel):
+    """Base: an unknown key is an error, so that a misspelt one is not silently nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScenarioFinding(Part):
+    """A finding that SCC has, beside (or as) the one in the notification.
+
+    `data` is `{finding, resource}` in SCC v2's JSON, merged over what `like` gives. `like: notification` is the
+    notification that the lab is asked with: the usual way to say "SCC confirms it". `appears` is when SCC lists it.
+    """
+
+    like: Literal["notification", "sibling", "nothing"] = "sibling"
+    category: str = "Added Binary Executed"
+    severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"] = "LOW"
+    event_time: When = "+5s"
+    appears: When | None = None
+    pod: str | None = Field(default=None, description="NS/NAME, where it is not the notification's pod; '' for none")
+    binary: str = ""
+    args: tuple[str, ...] = ()
+    resource_name: str = Field(default="", description="where it is not the notification's cluster")
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScenarioContainer(Part):
+    """One container of a pod."""
+
+    name: str = "app"
+    image: str = "europe-docker.pkg.dev/acme-shop-prod/web/app:1.0.0"
+    image_id: str = ""
+    state: Literal["running", "waiting", "terminated"] = "running"
+    restarts: int = 0
+    started: When | None = Field(default=None, description="default: the pod's `created` and two seconds")
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    working_dir: str = ""
+    privileged: bool = False
+    run_as_user: int | None = None
+    shell: bool = Field(default=True, description="False: no sh, tar, cat or ls in the image (distroless)")
+    files: dict[str, str] = Field(default_factory=dict, description="path -> text, or `base64:…`")
+
+
+class ScenarioPod(Part):
+    """A pod. `deleted` makes it gone (404) from then on."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = Field(default="", description="default: made of cluster, namespace and name")
+    node: str = ""
+    created: When = "-1d"
+    deleted: When | None = None
+    terminating: When | None = Field(default=None, description="deletionTimestamp set, the object still there")
+    phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] = "Running"
+    owner: str = Field(default="", description="KIND/NAME of a workload of this namespace; empty: a bare pod")
+    service_account: str = "default"
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    host_network: bool = False
+    host_pid: bool = False
+    host_paths: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    containers: tuple[ScenarioContainer, ...] = (ScenarioContainer(),)
+
+
+class ScenarioWorkload(Part):
+    """A controller. `kind` is any Kubernetes kind; for another than the built-in ones give `api_version`."""
+
+    kind: str
+    name: str
+    namespace: str = "default"
+    api_version: str = ""
+    uid: str = ""
+    created: When = "-30d"
+    owner: str = Field(default="", description="KIND/NAME of the workload above it")
+    replicas: int | None = None
+    ready: int | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class ScenarioNamespace(Part):
+    """A namespace."""
+
+    name: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class ScenarioNode(Part):
+    """A node and its VM. `deleted` removes the node object; `vm` False removes the Compute instance too."""
+
+    name: str
+    zone: str = ""
+    instance_id: str = Field(default="8108478110475488564", description="'' for no annotation yet")
+    created: When = "-20d"
+    deleted: When | None = None
+    pool: str = "default-pool"
+    machine_type: str = "e2-standard-4"
+    labels: dict[str, str] = Field(default_factory=dict)
+    vm: bool = True
+
+
+class ScenarioEvent(Part):
+    """A Kubernetes event about a pod."""
+
+    pod: str = Field(description="NS/NAME")
+    time: When = "-1d"
+    reason: str = "Started"
+    message: str = "Started container app"
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+class ScenarioCluster(Part):
+    """A cluster. `dns`, `public`, `private` say which endpoints it has; `reachable` which of them answer from here."""
+
+    name: str
+    project: str
+    location: str
+    created: When = "-200d"
+    version: str = "1.33.5-gke.1080000"
+    release_channel: Literal["RAPID", "REGULAR", "STABLE", "EXTENDED", "UNSPECIFIED"] = "REGULAR"
+    autopilot: bool = False
+    dataplane_v2: bool = True
+    network_policy: bool = False
+    workload_identity: bool = True
+    dns: bool = False
+    dns_external: bool = True
+    public: bool = True
+    private: bool = False
+    reachable: tuple[Literal["dns", "public", "private"], ...] = ("dns", "public")
+    labels: dict[str, str] = Field(default_factory=dict)
+    nodes: tuple[ScenarioNode, ...] = ()
+    namespaces: tuple[ScenarioNamespace, ...] = ()
+    workloads: tuple[ScenarioWorkload, ...] = ()
+    pods: tuple[ScenarioPod, ...] = ()
+    events: tuple[ScenarioEvent, ...] = ()
+
+
+class ScenarioLog(Part):
+    """Log entries. Give one of `pod`, `audit` and `node`, or `entry` with a whole LogEntry as JSON.
+
+    `pod` is NS/NAME[/CONTAINER]. `audit` is a method on a pod (`pods.exec.create`, `pods.delete`, …) with `on` NS/NAME.
+    `node` is a node's name; `serial` makes it a line of the serial console. `repeat` writes it that many times, a
+    second apart.
+    """
+
+    time: When
+    text: str = ""
+    severity: str = "INFO"
+    repeat: int = 1
+    project: str = Field(default="", description="default: the first project")
+    cluster: str = Field(default="", description="default: the first cluster")
+    pod: str = ""
+    node: str = ""
+    serial: bool = False
+    audit: str = ""
+    on: str = ""
+    principal: str = "dev@acme.example"
+    caller_ip: str = "203.0.113.7"
+    user_agent: str = "kubectl/v1.33.1 (linux/amd64)"
+    command: tuple[str, ...] = ()
+    entry: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScenarioProject(Part):
+    """A project, and who owns it."""
+
+    id: str
+    number: str
+    display_name: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    owners: tuple[str, ...] = Field(default=(), description="members of roles/owner, as IAM writes them")
+    security_contacts: tuple[str, ...] = ()
+
+
+Fault = Literal[
+    "latency", "hang", "deny", "quota", "unavailable", "not_found", "empty_page", "reset", "drop_reply", "lie"
+]
+
+
+class ScenarioFault(Part):
+    """A fault by name on a call.
+
+    `call` is `SERVICE.METHOD` as the journal writes it, `*` for any part: `scc.ListFindings`, `gke.GetCluster`,
+    `logging.ListLogEntries`, `kubernetes.get.pods`, `kubernetes.*`, `resourcemanager.*`, `essentialcontacts.*`,
+    `compute.*`. `kind`: latency (answers after `seconds`), hang (accepts and never answers), deny (403), quota (429),
+    unavailable (503), not_found, empty_page (an empty page with a next token, `times` times), reset (the connection is
+    closed), drop_reply (the effect happens, the reply is lost), lie (an answer of the wrong form). `match` is a text
+    that the request must hold (a filter, a path); `after` lets that many calls through first; `times` is how many are
+    hit, 0 for all.
+    """
+
+    call: str
+    kind: Fault
+    seconds: float = 0.0
+    match: str = ""
+    after: int = 0
+    times: int = 0
+
+
+class ScenarioIdentity(Part):
+    """Who a bearer token is, and what RBAC allows it. Verbs and resources as in a Kubernetes Role; `*` for any."""
+
+    user: str
+    token: str
+    rules: tuple[dict[str, list[str]], ...] = ()
+
+
+class Scenario(Part):
+    """One YAML file."""
+
+    title: str
+    description: str = ""
+    event_time: datetime = Field(description="RFC 3339; every relative time counts from here")
+    now: When = Field(default="+30s", description="the lab's clock when it starts; it runs on from there")
+    scc_parent: str = "organizations/123456789012"
+    notification: str = Field(default="", description="a file beside the scenario: the notification it is made for")
+    projects: tuple[ScenarioProject, ...]
+    findings: tuple[ScenarioFinding, ...] = (ScenarioFinding(like="notification"),)
+    clusters: tuple[ScenarioCluster, ...] = ()
+    logs: tuple[ScenarioLog, ...] = ()
+    log_reads_per_minute: int = Field(default=0, description="0: no limit; 60 is Google's")
+    identities: tuple[ScenarioIdentity, ...] = Field(
+        default=(), description="beside the investigator, who may read as deploy/rbac/ grants"
+    )
+    faults: tuple[ScenarioFault, ...] = ()
+
+    @field_validator("event_time")
+    @classmethod
+    def _aware(cls, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            message = "event_time needs a zone: 2026-11-20T09:41:07Z"
+            raise ValueError(message)
+        return value
+
+    def at(self, when: When) -> datetime:
+        """`when` as a time; ValueError where it is neither RFC 3339 nor relative."""
+        relative = _RELATIVE.fullmatch(when)
+        if relative:
+            seconds = float(relative[2]) * _UNITS[relative[3]] * (-1 if relative[1] == "-" else 1)
+            return self.event_time + timedelta(seconds=seconds)
+        time = datetime.fromisoformat(when)
+        if time.tzinfo is None:
+            message = f"{when} needs a zone: end it in Z"
+            raise ValueError(message)
+        return time
+
+
+def load(path: Path) -> Scenario:
+    """The scenario in a YAML file; pydantic's ValidationError names each key that is wrong."""
+    return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -1,0 +1,1 @@
+"""The ports over Google Cloud and the cluster: one API a file; `_errors.py` translates every SDK exception."""

@@ -1,0 +1,300 @@
+"""What stands between the pipeline and everything that costs money, time or a pod. Pure: Protocols and plain values.
+
+Every method either answers or raises `errors.Unanswered(why, detail, mend)`; none lets an SDK's exception through.
+Every call carries a timeout of its own, so that a thread that waits for it ends by itself. Safe from many threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from responder.evidence import (
+        AuditEntry,
+        Cluster,
+        KubeEvent,
+        LogEntry,
+        Namespace,
+        Node,
+        OwnerRef,
+        Pod,
+        Project,
+        Window,
+        Workload,
+    )
+    from responder.finding import ClusterRef, Finding, Target
+    from responder.record import Record, RecordedFinding, ReviewEntry, ReviewState, Subject, Verdict
+    from responder.settings import Settings
+
+
+# --- Security Command Center ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What SCC has around a finding: the finding itself, if it is there, and its neighbours in time."""
+
+    findings: tuple[Finding, ...]
+    filter: str
+    truncated: bool
+
+
+class SccFindings(Protocol):
+    """SCC v2, below the parent that the responder is set up for."""
+
+    def around(self, finding: Finding, window: Window) -> Around:
+        """The finding by its name, and those of the cluster, the node VM and the project in the window: one query."""
+
+
+# --- GKE and Kubernetes -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach a control plane, from the Container API alone. `ca_pem` empty: the system's CAs (DNS endpoint)."""
+
+    kind: Literal["dns", "public", "private"]
+    host: str
+    ca_pem: str
+    cluster: ClusterRef
+
+
+class Clusters(Protocol):
+    """The Container API."""
+
+    def cluster(self, ref: ClusterRef, *, event_time: datetime) -> tuple[Cluster, Access | None]:
+        """The cluster, and the way in; None where no endpoint of it can be used (`Cluster.endpoint.reason`)."""
+
+
+class Kubernetes(Protocol):
+    """Reads of one cluster. No method of this port changes anything."""
+
+    def node(self, name: str, *, event_time: datetime) -> Node:
+        """The node object."""
+
+    def pod(self, namespace: str, name: str) -> Pod:
+        """The pod that has the name now, which need not be the finding's."""
+
+    def namespace(self, name: str) -> Namespace:
+        """Labels and annotations of a namespace."""
+
+    def pod_events(self, namespace: str, name: str) -> tuple[KubeEvent, ...]:
+        """Events about a pod of that name, oldest first; of its predecessors too, as long as the cluster keeps them."""
+
+    def workload(self, namespace: str, ref: OwnerRef) -> Workload:
+        """A controller of any kind, custom resources included."""
+
+    def replica_sets(self, namespace: str, pod_template_hash: str) -> tuple[Workload, ...]:
+        """The ReplicaSets with that `pod-template-hash` label: how a pod that is gone is traced to its owner."""
+
+
+class Connect(Protocol):
+    """Opens the way to one cluster; cached by the implementation."""
+
+    def __call__(self, access: Access) -> Kubernetes:
+        """Reads of the cluster behind `access`."""
+
+
+# --- Cloud Logging and the REST services ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCaps:
+    """Where a log query stops, whichever comes first."""
+
+    pages: int = 5
+    entries: int = 1000
+    seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPages:
+    """What was read of a query, oldest first; exactly one of the two kinds of entries is filled."""
+
+    entries: tuple[LogEntry, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    pages: int
+    truncated: bool
+
+
+class Logs(Protocol):
+    """Cloud Logging's `entries.list`. An empty page that has a next token is not the end."""
+
+    def entries(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
+        """Container, node and serial console lines. Not redacted and not cut: that is done where they are kept."""
+
+    def audit(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
+        """Admin activity entries, with principal, address, user agent and what was called on what."""
+
+
+class Projects(Protocol):
+    """Resource Manager v3 and Essential Contacts v1, over REST."""
+
+    def project(self, id_or_number: str) -> Project:
+        """Id, number, labels."""
+
+    def owners(self, project_id: str) -> tuple[str, ...]:
+        """The members that hold `roles/owner`, as IAM writes them (`user:…`, `group:…`)."""
+
+    def security_contacts(self, project_id: str) -> tuple[str, ...]:
+        """E-mail addresses of the contacts for SECURITY (and ALL) that hold for the project."""
+
+
+class Instances(Protocol):
+    """Compute Engine, over REST: one call, where the cluster does not tell of its node."""
+
+    def node(self, project: str, zone: str, name: str, *, event_time: datetime) -> Node:
+        """The VM as a `Node` with `known_by="compute"`."""
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One Pub/Sub message: the bytes as they came, and the id that tells a redelivery of this very message."""
+
+    data: bytes
+    message_id: str
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What became of a finding on arrival.
+
+    `new`: not seen before. `duplicate`: this eventTime, state and mute were seen. `update`: the finding is known, and
+    its state or mute is new. `record_id` is the record that it stands in; `finished` whether that has an outcome.
+    """
+
+    kind: Literal["new", "duplicate", "update"]
+    record_id: str
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to write one record until `expires`. `token` rises by one with each claim of the record."""
+
+    record_id: str
+    token: int
+    holder: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A message that could not be read: nothing of it is lost."""
+
+    message_id: str
+    reason: str
+    data: bytes
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordQuery:
+    """Which records to list; empty means any. Newest first."""
+
+    project: str = ""
+    verdict: Verdict | None = None
+    state: ReviewState | None = None
+    since: datetime | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLine:
+    """A record in a list."""
+
+    id: str
+    window_start: datetime
+    subject: Subject
+    verdict: Verdict
+    state: ReviewState
+    summary: str
+    findings: int
+    gaps: int
+    stage: str
+    revision: int
+
+
+class Records(Protocol):
+    """The record store. Every method raises `StoreError` where the store itself fails."""
+
+    def admit(self, finding: Finding, target: Target, delivery: Delivery) -> Admission:
+        """Keep the finding once (create-if-absent), its raw bytes apart, and let it join its container's record.
+
+        The record whose window (`record.WINDOW` from its first finding's eventTime) holds the eventTime is joined; else
+        one is opened, with an id that is a hash of the subject and the window's start. Two that open it make one.
+        """
+
+    def claim(self, record_id: str, holder: str, lease: timedelta, now: datetime) -> Claim | None:
+        """The right to write the record, or None while another's claim runs. The same `holder` raises `Busy`."""
+
+    def renew(self, claim: Claim, lease: timedelta, now: datetime) -> Claim:
+        """The same claim for longer; `StaleClaim` where it is no longer ours."""
+
+    def save(self, record: Record, claim: Claim) -> Record:
+        """Write the record and return it with its new revision; `StaleClaim` where the claim is no longer ours."""
+
+    def release(self, claim: Claim, seen: int) -> bool:
+        """Give the claim back, unless findings joined since `seen` of them were read: then it is kept, and True."""
+
+    def load(self, record_id: str) -> Record | None:
+        """The record with its reviews, or None where it was not saved yet."""
+
+    def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
+        """The record's findings with their occurrences, by eventTime."""
+
+    def raw(self, key: str) -> bytes | None:
+        """The first notification of a finding, as it came."""
+
+    def reject(self, rejected: Rejected) -> None:
+        """Keep a message that could not be read."""
+
+    def rejected(self, limit: int = 50) -> tuple[Rejected, ...]:
+        """The latest of them."""
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter."""
+
+    def counters(self) -> dict[str, int]:
+        """All counters."""
+
+    def review(self, record_id: str, entry: ReviewEntry, *, revision: int) -> Record:
+        """Append a review; `StaleRevision` where the record's revision is not `revision` any more."""
+
+    def list(self, query: RecordQuery) -> Iterator[RecordLine]:
+        """Records by the query, newest first."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+# --- the bundle -------------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The time now, aware, UTC."""
+
+    def __call__(self) -> datetime:
+        """Now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside, in one bundle: what `wiring` builds and the pipeline is handed."""
+
+    settings: Settings
+    scc: SccFindings
+    clusters: Clusters
+    connect: Connect
+    logs: Logs
+    projects: Projects
+    instances: Instances
+    records: Records
+    now: Clock

@@ -1,0 +1,232 @@
+"""The record: one investigation, what the security team reviews. Pure.
+
+`RECORD_SCHEMA` names the JSON; `docs/record.schema.json` is generated from these models. The record is written by the
+holder of its claim alone; reviews are documents of their own, shown in `review`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from responder.errors import Why
+from responder.evidence import Evidence, Model, OwnerContact
+from responder.finding import Finding
+
+RECORD_SCHEMA: Final = "responder.investigation/v1"
+WINDOW: Final = timedelta(minutes=60)
+"""A record takes the findings of one container for this long, from its first by eventTime."""
+
+Stage = Literal["admitted", "gathered", "finished"]
+Verdict = Literal["malicious", "suspicious", "benign", "insufficient_data"]
+
+
+class Occurrence(Model):
+    """One time that a finding was published: eventTime, state and mute tell one from another."""
+
+    event_time: datetime
+    state: str
+    mute: str
+    message_id: str
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedFinding(Finding):
+    """A finding of the record, redacted, with each time that it was published."""
+
+    occurrences: tuple[Occurrence, ...] = ()
+    raw_sha256: str = ""
+
+
+class Subject(Model):
+    """What the record is about, in words."""
+
+    project_id: str
+    project_number: str
+    cluster: str
+    location: str
+    namespace: str
+    pod: str
+    container: str
+
+
+class Triage(Model):
+    """The machine's verdict; true or false positive is a person's word, never the machine's."""
+
+    verdict: Verdict
+    summary: str
+    reasons: tuple[str, ...] = ()
+
+
+class Decision(Model):
+    """What may be done. `hold` until answering exists."""
+
+    kind: Literal["hold"] = "hold"
+    reasons: tuple[str, ...]
+
+
+class Outcome(Model):
+    """What really happened."""
+
+    kind: Literal["held"] = "held"
+    detail: str
+
+
+class TimelineEntry(Model):
+    """One moment; `ref` is a JSON pointer to its evidence in this record."""
+
+    time: datetime
+    lane: Literal["finding", "related", "audit", "pod", "pod_log", "node", "cluster", "responder"]
+    text: str
+    ref: str
+
+
+StepStatus = Literal["done", "partly", "impossible", "human"]
+
+
+class ByHand(Model):
+    """How a person does it: a command to paste into bash, or a link."""
+
+    title: str
+    kind: Literal["command", "link"]
+    value: str
+
+
+class Step(Model):
+    """One of the seven steps of Google's runbook."""
+
+    n: int
+    title: str
+    status: StepStatus
+    detail: str
+    by_hand: tuple[ByHand, ...]
+    evidence: tuple[str, ...] = Field(default=(), description="JSON pointers into this record")
+    missing: tuple[str, ...] = Field(default=(), description="what is missing, with why and mend, in words")
+
+
+class Command(Model):
+    """Lines to paste into bash; the first compares the pod's UID where a pod is touched."""
+
+    title: str
+    step: int
+    text: str
+
+
+class Technique(Model):
+    """An ATT&CK technique, with the tactic's names in both layouts (v18 and earlier; v19 and later)."""
+
+    id: str
+    name: str
+    url: str
+    tactics: dict[str, str]
+    said_by: str
+
+
+class Plan(Model):
+    """What to do next: ATT&CK's words and, once triage exists, the actions in order."""
+
+    techniques: tuple[Technique, ...]
+    actions: tuple[str, ...]
+
+
+class Owner(Model):
+    """Whom to ask, best first, and what could not be read on the way."""
+
+    contacts: tuple[OwnerContact, ...]
+    missing: tuple[str, ...]
+
+
+ReviewState = Literal["open", "acknowledged", "closed"]
+ReviewVerdict = Literal["true_positive", "benign_true_positive", "false_positive", "undetermined"]
+
+
+class ReviewEntry(Model):
+    """One act of a reviewer; never changed, never removed."""
+
+    state: Literal["acknowledged", "closed"]
+    verdict: ReviewVerdict | None
+    note: str
+    by: str
+    at: datetime
+
+
+class Review(Model):
+    """Where the review stands; `history` has every act, oldest first."""
+
+    state: ReviewState = "open"
+    verdict: ReviewVerdict | None = None
+    history: tuple[ReviewEntry, ...] = ()
+
+
+class Artifact(Model):
+    """A file taken from the container; none until capture exists."""
+
+    path: str
+    sha256: str
+
+
+class Action(Model):
+    """An effect on the cluster; none until answering exists."""
+
+    kind: str
+    result: str
+
+
+class Gap(Model):
+    """An answer that is missing, for the list that a person reads."""
+
+    question: str
+    why: Why
+    detail: str
+    mend: str
+
+
+class Provenance(Model):
+    """Who wrote this, when, from what. `revision` rises with every save and every review."""
+
+    responder: str
+    stage: Stage
+    revision: int
+    subject: Subject
+    window_start: datetime
+    window_end: datetime
+    started: datetime
+    finished: datetime | None
+    gaps: tuple[Gap, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+class Redactions(Model):
+    """How many secrets were taken out of this record, by class of detector. The text itself is nowhere."""
+
+    count: int = 0
+    classes: dict[str, int] = Field(default_factory=dict)
+
+
+class Record(Model):
+    """One investigation. Its JSON has exactly these names at the top (`schema_` is written `schema`)."""
+
+    schema_: Literal["responder.investigation/v1"] = Field(default=RECORD_SCHEMA, alias="schema")
+    id: str
+    findings: tuple[RecordedFinding, ...]
+    evidence: Evidence
+    triage: Triage
+    decision: Decision
+    outcome: Outcome
+    plan: Plan
+    owner: Owner
+    timeline: tuple[TimelineEntry, ...]
+    steps: tuple[Step, ...]
+    links: dict[str, str]
+    commands: tuple[Command, ...]
+    artifacts: tuple[Artifact, ...] = ()
+    actions: tuple[Action, ...] = ()
+    review: Review = Review()
+    provenance: Provenance
+    redactions: Redactions = Redactions()
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)

@@ -1,0 +1,105 @@
+"""The environment, read once. Nothing dangerous has a default that switches it on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from responder.errors import SettingsError
+
+_PARENT = re.compile(r"organizations/[0-9]+|folders/[0-9]+|projects/[a-z0-9.:-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator can set; `README.md` has the table, and a test compares the two."""
+
+    scc_parent: str
+    store: str = "responder.db"
+    related_window: timedelta = timedelta(minutes=60)
+    log_window: timedelta = timedelta(minutes=60)
+    deadline: timedelta = timedelta(seconds=120)
+    owner_keys: tuple[str, ...] = ("owner", "team", "contact", "app.kubernetes.io/managed-by-team")
+    console: str = "https://console.cloud.google.com"
+    endpoints: tuple[str, ...] = ("dns", "public", "private")
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """`RESPONDER_*` of `environ` as Settings; SettingsError with the variable's name where one is wrong.
+
+    A variable `RESPONDER_*` that is not known is refused: a misspelt setting must not be silently the default.
+    """
+    given = {name: text.strip() for name, text in environ.items() if name.startswith("RESPONDER_") and text.strip()}
+    unknown = sorted(given.keys() - _READERS.keys())
+    if unknown:
+        message = f"{unknown[0]} is not a setting; known: {', '.join(sorted(_READERS))}"
+        raise SettingsError(message)
+    if "RESPONDER_SCC_PARENT" not in given:
+        message = "RESPONDER_SCC_PARENT is not set: organizations/ID, folders/ID or projects/ID"
+        raise SettingsError(message)
+    values: dict[str, Any] = {_READERS[name][0]: _READERS[name][1](name, text) for name, text in given.items()}
+    return Settings(**values)
+
+
+def _parent(name: str, text: str) -> str:
+    if not _PARENT.fullmatch(text):
+        message = f"{name} is {text!r}: it must be organizations/ID, folders/ID or projects/ID"
+        raise SettingsError(message)
+    return text
+
+
+def _text(_name: str, text: str) -> str:
+    return text
+
+
+def _list(_name: str, text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _endpoints(name: str, text: str) -> tuple[str, ...]:
+    kinds = _list(name, text)
+    if not kinds or not set(kinds) <= {"dns", "public", "private"}:
+        message = f"{name} is {text!r}: it must list dns, public or private, in the order to try"
+        raise SettingsError(message)
+    return kinds
+
+
+def _console(name: str, text: str) -> str:
+    if not re.fullmatch(r"https://[a-z0-9.-]+(?:/[a-z0-9./-]*)?", text):
+        message = f"{name} is {text!r}: it must be an https:// address"
+        raise SettingsError(message)
+    return text.rstrip("/")
+
+
+def _seconds(name: str, text: str, least: float, most: float, unit: float) -> timedelta:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        message = f"{name} is {text!r}: it must be a number from {least:g} to {most:g}"
+        raise SettingsError(message)
+    return timedelta(seconds=number * unit)
+
+
+def _minutes(name: str, text: str) -> timedelta:
+    return _seconds(name, text, 1, 1440, 60)
+
+
+def _deadline(name: str, text: str) -> timedelta:
+    return _seconds(name, text, 5, 480, 1)
+
+
+_READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
+    "RESPONDER_SCC_PARENT": ("scc_parent", _parent),
+    "RESPONDER_STORE": ("store", _text),
+    "RESPONDER_RELATED_WINDOW_MINUTES": ("related_window", _minutes),
+    "RESPONDER_LOG_WINDOW_MINUTES": ("log_window", _minutes),
+    "RESPONDER_DEADLINE_SECONDS": ("deadline", _deadline),
+    "RESPONDER_OWNER_KEYS": ("owner_keys", _list),
+    "RESPONDER_CONSOLE": ("console", _console),
+    "RESPONDER_ENDPOINTS": ("endpoints", _endpoints),
+}

@@ -1,0 +1,1 @@
+"""The record store: SQLite, the embedded default."""
