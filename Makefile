@@ -24,6 +24,7 @@ test: .venv/ready  ## all tests
 
 check: .venv/ready  ## lint, types, layers, generated files
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
+	@$(PY) -m lab.schema --check && $(PY) -m responder.schema --check
 
 bench: .venv/ready  ## speed and memory, as ratios within one run
 	@$(CLEAN) $(PY) -m lab.bench

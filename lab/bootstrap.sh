@@ -19,7 +19,12 @@ else
     { say "the venv module is missing: apt-get install python3-venv"; exit 1; }
   say "building .venv with pip (a minute or two, once)"
   "$python" -m venv .venv
-  install=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+  pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
+  # uv itself comes from the lock, by its hashes; where it cannot reach the index that pip reaches, pip goes on.
+  awk '/^uv==/ {on = 1} on {print} on && !/\\$/ {exit}' requirements.lock > .venv/uv.lock
+  "${pip[@]}" --require-hashes -r .venv/uv.lock
+  install=(.venv/bin/uv pip install --quiet --python .venv/bin/python)
+  "${install[@]}" --require-hashes -r requirements.lock || install=("${pip[@]}")
 fi
 "${install[@]}" --require-hashes -r requirements.lock
 "${install[@]}" --no-deps --no-build-isolation -e .

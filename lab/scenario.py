@@ -9,28 +9,42 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _RELATIVE = re.compile(r"([+-])(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-When = str
+
+
+def _is_time(text: str) -> str:
+    if not _RELATIVE.fullmatch(text) and datetime.fromisoformat(text).tzinfo is None:
+        message = f"{text} needs a zone: end it in Z"
+        raise ValueError(message)
+    return text
+
+
+When = Annotated[str, AfterValidator(_is_time)]
 """RFC 3339, or relative to the event: `-3d`, `+90s`."""
 
 
-class Part(BaseModel):
-    """Base: an unknown key is an error, so that a misspelt one is not silently nothing."""
+BUILT_IN_KINDS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "Node"})
+"""Kinds of controllers that need no `api_version`; a static pod is owned by its Node."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Part(BaseModel):
+    """Base: an unknown key is an error, so that a misspelt one is not silently nothing. A number will do for a text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
 
 class ScenarioFinding(Part):
     """A finding that SCC has, beside (or as) the one in the notification.
 
     `data` is `{finding, resource}` in SCC v2's JSON, merged over what `like` gives. `like: notification` is the
-    notification that the lab is asked with: the usual way to say "SCC confirms it". `appears` is when SCC lists it.
+    notification that the lab is asked with: the usual way to say "SCC confirms it". `appears` is when SCC lists it: by
+    default at its event time, and the notification's own at once.
     """
 
     like: Literal["notification", "sibling", "nothing"] = "sibling"
@@ -159,13 +173,31 @@ class ScenarioCluster(Part):
     pods: tuple[ScenarioPod, ...] = ()
     events: tuple[ScenarioEvent, ...] = ()
 
+    @model_validator(mode="after")
+    def _owners_are_known(self) -> Self:
+        versions = {(w.kind, w.namespace, w.name): w.api_version for w in self.workloads}
+        owned = [(p.namespace, p.name, p.owner) for p in self.pods]
+        owned += [(w.namespace, w.name, w.owner) for w in self.workloads]
+        owned += [(w.namespace, w.name, f"{w.kind}/{w.name}") for w in self.workloads]
+        for namespace, name, owner in owned:
+            kind, slash, of_name = owner.partition("/")
+            if owner and not (kind and slash and of_name):
+                message = f"the owner of {namespace}/{name} is {owner!r}: write KIND/NAME"
+                raise ValueError(message)
+            if owner and kind not in BUILT_IN_KINDS and not versions.get((kind, namespace, of_name)):
+                message = f"{owner} in {namespace} is of no built-in kind: list it in workloads, with its api_version"
+                raise ValueError(message)
+        return self
+
 
 class ScenarioLog(Part):
     """Log entries. Give one of `pod`, `audit` and `node`, or `entry` with a whole LogEntry as JSON.
 
     `pod` is NS/NAME[/CONTAINER]. `audit` is a method on a pod (`pods.exec.create`, `pods.delete`, …) with `on` NS/NAME.
     `node` is a node's name; `serial` makes it a line of the serial console. `repeat` writes it that many times, a
-    second apart.
+    second apart. Of an `audit` call, severity ERROR means that it was refused, and `command` is what exec ran; a
+    `pods.ephemeralcontainers.patch` (kubectl debug) has the image in `text`. A container's `text` that is a JSON
+    object becomes `jsonPayload`, as GKE's agent makes it one.
     """
 
     time: When
@@ -184,6 +216,13 @@ class ScenarioLog(Part):
     user_agent: str = "kubectl/v1.33.1 (linux/amd64)"
     command: tuple[str, ...] = ()
     entry: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if [bool(self.pod), bool(self.audit), bool(self.node), bool(self.entry)].count(True) != 1:
+            message = "give one of pod, audit, node and entry"
+            raise ValueError(message)
+        return self
 
 
 class ScenarioProject(Part):
@@ -270,6 +309,31 @@ class Scenario(Part):
         return time
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 in two things: a time is text, read as `When` is, and `on` is a word (a log entry's key), not True."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":bool"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
 def load(path: Path) -> Scenario:
-    """The scenario in a YAML file; pydantic's ValidationError names each key that is wrong."""
-    return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """The scenario in a YAML file. Pydantic's ValidationError names each key that is wrong.
+
+    ValueError where a log entry is of a node or a cluster that the scenario has not.
+    """
+    data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - it is a SafeLoader
+    scenario = Scenario.model_validate(data)
+    nodes = {node.name for cluster in scenario.clusters for node in cluster.nodes}
+    clusters = {cluster.name for cluster in scenario.clusters}
+    for number, log in enumerate(scenario.logs):
+        if log.node and log.node not in nodes:
+            message = f"{path}: logs.{number}: there is no node {log.node!r}"
+            raise ValueError(message)
+        if (log.pod or log.audit or log.cluster) and not (log.cluster in clusters if log.cluster else clusters):
+            message = f"{path}: logs.{number}: there is no cluster {log.cluster!r}".removesuffix(" ''")
+            raise ValueError(message)
+    return scenario

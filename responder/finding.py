@@ -187,6 +187,24 @@ class Finding:
         candidates = (*(pod.containers if pod else ()), *self.containers)
         return next((c for c in candidates if c.name == target.container and c.name), None)
 
+    def same_project(self, other: Finding) -> bool | None:
+        """Whether both are of one project; None where one has only its id and the other only its number."""
+        known = [{f.project_id, f.project_number, f.cluster.project if f.cluster else ""} - {""} for f in (self, other)]
+        answers = set()
+        for is_number in (True, False):
+            ours, theirs = ({p for p in projects if p.isdecimal() is is_number} for projects in known)
+            if ours and theirs:
+                answers.add(ours == theirs)
+        return None if not answers else answers == {True}
+
+    def same_cluster(self, other: Finding) -> bool | None:
+        """Whether both are of one cluster, in whichever spelling; None where that cannot be told."""
+        if self.cluster is None or other.cluster is None:
+            return None
+        if (self.cluster.location, self.cluster.name) != (other.cluster.location, other.cluster.name):
+            return False
+        return self.same_project(other)
+
     def subject(self, target: Target) -> str:
         """The container's identity across findings, a sha256: cluster in one spelling, namespace, pod, container.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Workload,
     )
     from responder.finding import ClusterRef, Finding, Target
-    from responder.record import Record, RecordedFinding, ReviewEntry, ReviewState, Subject, Verdict
+    from responder.record import Record, RecordedFinding, ReviewEntry, ReviewState, ReviewVerdict, Subject, Verdict
     from responder.settings import Settings
 
 
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What SCC has around a finding: the finding itself, if it is there, and its neighbours in time."""
+    """What SCC has around a finding: the finding itself, if it is there, and its neighbours in time.
+
+    `unreadable` counts neighbours that SCC has and that could not be read.
+    """
 
     findings: tuple[Finding, ...]
     filter: str
     truncated: bool
+    unreadable: int = 0
 
 
 class SccFindings(Protocol):
@@ -222,6 +226,32 @@ class RecordLine:
     revision: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What makes a record like another.
+
+    The image's digest, the top owner (`project/location/cluster/namespace/Kind/name`), and the shapes of its command
+    lines (`compiler.Build.shape`).
+    """
+
+    image_digest: str = ""
+    owner: str = ""
+    shapes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precedent:
+    """An earlier record that shares a trait; `reviewed` is the analyst's verdict, None while nobody has said."""
+
+    record_id: str
+    window_start: datetime
+    verdict: Verdict
+    reviewed: ReviewVerdict | None
+    same_image: bool
+    same_owner: bool
+    same_shape: bool
+
+
 class Records(Protocol):
     """The record store. Every method raises `StoreError` where the store itself fails."""
 
@@ -267,6 +297,9 @@ class Records(Protocol):
 
     def review(self, record_id: str, entry: ReviewEntry, *, revision: int) -> Record:
         """Append a review; `StaleRevision` where the record's revision is not `revision` any more."""
+
+    def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
+        """Finished records of windows that started earlier and share a trait, newest first."""
 
     def list(self, query: RecordQuery) -> Iterator[RecordLine]:
         """Records by the query, newest first."""

@@ -54,12 +54,45 @@ class Subject(Model):
     container: str
 
 
+SignalSource = Literal["process", "session", "pod", "related", "logs", "history", "capture", "policy"]
+Severity = Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+
+class Signal(Model):
+    """One thing that speaks for an attack (`weight` above zero) or for a build (below).
+
+    `evidence` are JSON pointers into the record. `outside` is True where it does not rest on the command line alone.
+    """
+
+    id: str
+    title: str
+    weight: int
+    source: SignalSource
+    evidence: tuple[str, ...]
+    outside: bool
+
+
 class Triage(Model):
-    """The machine's verdict; true or false positive is a person's word, never the machine's."""
+    """The machine's verdict; true or false positive is a person's word, never the machine's.
+
+    `score` is 0 to 100 and `base` plus the signals' weights, cut at both ends. `severity` is re-scored by `rule`.
+    `would_settle` lists the missing evidence in order of worth; `techniques` are ATT&CK ids that the evidence supports.
+    `builds` names what was recognised (`pip building psutil`). `rules` is the version of the rules that judged.
+    """
 
     verdict: Verdict
     summary: str
     reasons: tuple[str, ...] = ()
+    score: int = 0
+    base: int = 0
+    severity: Severity = "LOW"
+    rule: str = ""
+    signals: tuple[Signal, ...] = ()
+    builds: tuple[str, ...] = ()
+    would_settle: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+    rules: str = ""
+    tuning: str = Field(default="", description="sha256 of triage.toml, or why it is not in force")
 
 
 class Decision(Model):
@@ -126,11 +159,23 @@ class Technique(Model):
     said_by: str
 
 
+class PlannedAction(Model):
+    """One thing to do. `impact` is what it does to the service; `source` ATT&CK's or Google's page."""
+
+    title: str
+    why: str
+    impact: str
+    evidence: tuple[str, ...] = ()
+    command: str = ""
+    source: str = ""
+
+
 class Plan(Model):
-    """What to do next: ATT&CK's words and, once triage exists, the actions in order."""
+    """What to do next: ATT&CK's words, and the actions in order."""
 
     techniques: tuple[Technique, ...]
     actions: tuple[str, ...]
+    steps: tuple[PlannedAction, ...] = ()
 
 
 class Owner(Model):
@@ -185,6 +230,14 @@ class Gap(Model):
     mend: str
 
 
+class Round(Model):
+    """One time that sources were asked: which questions, and which of them got an answer."""
+
+    at: datetime
+    asked: tuple[str, ...]
+    answered: tuple[str, ...]
+
+
 class Provenance(Model):
     """Who wrote this, when, from what. `revision` rises with every save and every review."""
 
@@ -197,6 +250,7 @@ class Provenance(Model):
     started: datetime
     finished: datetime | None
     gaps: tuple[Gap, ...] = ()
+    rounds: tuple[Round, ...] = ()
     errors: tuple[str, ...] = ()
 
 

@@ -1,18 +1,31 @@
 """The way to Google: what the adapters' clients are built on. The only place that knows credentials and addresses.
 
-The product has no option that points a client elsewhere: `LiveGoogle` is the default, and whoever wires another one (the
-lab does) does so in code, through `wiring.install`.
+The product has no option that points a client elsewhere: `LiveGoogle` is the default, and whoever wires another one
+(the lab does) does so in code, through `wiring.install`.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from responder.live._errors import Asking
 
 if TYPE_CHECKING:
     import requests
 
     from responder.ports import Access
+
+SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+
+_REFRESH_BEFORE: Final = timedelta(minutes=5)
+_TOKEN_SECONDS: Final = 10.0
+_POOL: Final = 200
+"""Connections that are kept for each host: two calls of a hundred findings at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +59,136 @@ class Google(Protocol):
 
     def cluster(self, access: Access) -> Address:
         """The address behind an access."""
+
+
+class LiveGoogle:
+    """Google itself, with Application Default Credentials. Nothing is read before the first client is asked for.
+
+    Every method raises Unanswered("denied") where there are no credentials. Clients are imported when they are built:
+    whoever asks SCC only does not pay for the others.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.RLock()
+        self._made: dict[str, Any] = {}
+
+    def securitycenter(self) -> Any:
+        """`SecurityCenterClient` of v2."""
+
+        def build() -> Any:
+            from google.cloud.securitycenter_v2 import SecurityCenterClient  # noqa: PLC0415 - heavy
+
+            return SecurityCenterClient(credentials=self._credentials())
+
+        return self._once("securitycenter", build)
+
+    def container(self) -> Any:
+        """`ClusterManagerClient`."""
+
+        def build() -> Any:
+            from google.cloud.container_v1 import ClusterManagerClient  # noqa: PLC0415 - heavy
+
+            return ClusterManagerClient(credentials=self._credentials())
+
+        return self._once("container", build)
+
+    def logging(self) -> Any:
+        """`LoggingServiceV2Client`, the low-level one."""
+
+        def build() -> Any:
+            from google.cloud.logging_v2.services.logging_service_v2 import (  # noqa: PLC0415 - heavy
+                LoggingServiceV2Client,
+            )
+
+            return LoggingServiceV2Client(credentials=self._credentials())
+
+        return self._once("logging", build)
+
+    def http(self) -> requests.Session:
+        """`AuthorizedSession`: one retry of what did not connect and of 503, of 401 with a new token."""
+
+        def build() -> Any:
+            from google.auth.transport.requests import AuthorizedSession, Request  # noqa: PLC0415 - heavy
+
+            session: Any = AuthorizedSession  # it ships no types
+            return _closed(session(self._credentials(), auth_request=Request(_closed(_plain_session()))))
+
+        session: requests.Session = self._once("http", build)
+        return session
+
+    def base_url(self, service: str) -> str:
+        """The service's global endpoint."""
+        return f"https://{service}.googleapis.com"
+
+    def token(self) -> str:
+        """A token that holds for five more minutes at least; one thread refreshes, the others wait for it."""
+        with self._guard, Asking("an access token of the responder", mend=""):
+            credentials = self._credentials()
+            if not _is_fresh(credentials):
+                credentials.refresh(self._once("refresh", _refresh_request))
+            return str(credentials.token)
+
+    def cluster(self, access: Access) -> Address:
+        """TLS, on the host that the Container API named, and nothing else."""
+        return Address(url=f"https://{access.host}", ca_pem=access.ca_pem)
+
+    def _credentials(self) -> Any:
+        def build() -> Any:
+            import google.auth  # noqa: PLC0415 - heavy
+
+            credentials, _project = google.auth.default(scopes=[SCOPE])
+            return credentials
+
+        return self._once("credentials", build)
+
+    def _once(self, name: str, build: Callable[[], Any]) -> Any:
+        with self._guard:
+            if name not in self._made:
+                with Asking("the credentials of the responder", mend=""):
+                    self._made[name] = build()
+            return self._made[name]
+
+
+def _is_fresh(credentials: Any) -> bool:
+    if not credentials.token:
+        return False
+    # google-auth writes naive UTC; None is a token that does not end.
+    expiry = credentials.expiry
+    return expiry is None or expiry.replace(tzinfo=UTC) - datetime.now(UTC) > _REFRESH_BEFORE
+
+
+def _refresh_request() -> Any:
+    from google.auth.transport.requests import Request  # noqa: PLC0415 - heavy
+
+    # google-auth waits two minutes unless it is told otherwise.
+    return partial(Request(_closed(_plain_session())), timeout=_TOKEN_SECONDS)
+
+
+def _plain_session() -> requests.Session:
+    import requests  # noqa: PLC0415 - heavy
+
+    return requests.Session()
+
+
+def _closed(session: Any) -> Any:
+    """The session without proxies and credentials of the environment, without redirects, with a pool of its own."""
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - heavy
+    from urllib3.util import Retry  # noqa: PLC0415 - heavy
+
+    retries = Retry(
+        total=None,
+        connect=1,
+        read=0,
+        redirect=False,
+        status=1,
+        other=0,
+        status_forcelist=(503,),
+        allowed_methods=("GET",),
+        backoff_factor=0.2,
+        respect_retry_after_header=False,
+        raise_on_status=False,
+    )
+    session.trust_env = False
+    session.max_redirects = 0
+    session.mount("https://", HTTPAdapter(pool_connections=8, pool_maxsize=_POOL, max_retries=retries))
+    return session

@@ -1,0 +1,134 @@
+"""`python -m lab`: serve a scenario, run the function against one, or the demo."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lab.environment import clean_this_process
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve a scenario on loopback and print its endpoints")
+    serve.add_argument("scenario", type=Path)
+    serve.add_argument("notification", type=Path, nargs="?", help="default: the one that the scenario names")
+    respond = commands.add_parser("respond", help="run the function against a scenario and print the record as JSON")
+    respond.add_argument("scenario", type=Path)
+    respond.add_argument("notification", type=Path, nargs="?", help="default: the one that the scenario names")
+    respond.add_argument("--store", type=Path, help="keep the record store here")
+    respond.add_argument("--journal", type=Path, help="write what was done to the lab here, as JSON")
+    commands.add_parser("demo", help="a finding in, a record out, shown in the terminal")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Exit codes: 0 done, 1 no record was made, 2 a file is wrong."""
+    arguments = _arguments()
+    clean_this_process()
+    # SIGTERM unwinds like Ctrl-C, so that every process that was started ends with this one.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if arguments.command == "demo":
+            from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
+
+            return demo()
+        from pydantic import ValidationError  # noqa: PLC0415 - the same
+        from yaml import YAMLError  # noqa: PLC0415 - the same
+
+        try:
+            scenario, notification = _read(arguments)
+        except (OSError, ValueError, ValidationError, YAMLError) as error:
+            print(f"lab: {error}", file=sys.stderr)
+            return 2
+        if arguments.command == "serve":
+            return _serve(scenario, notification)
+        return _respond(scenario, notification, arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _read(arguments: argparse.Namespace) -> tuple[Any, bytes]:
+    from lab.scenario import load  # noqa: PLC0415 - the same
+
+    scenario = load(arguments.scenario)
+    path = arguments.notification
+    if path is None and scenario.notification:
+        path = arguments.scenario.parent / scenario.notification
+    return scenario, path.read_bytes() if path else b""
+
+
+def _document(notification: bytes) -> dict[str, Any]:
+    """The notification for the lab's SCC, which then has the finding too; nothing where the bytes are no JSON."""
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(notification)
+        if isinstance(document, dict):
+            return document
+    return {}
+
+
+def _serve(scenario: Any, notification: bytes) -> int:
+    from lab.server import serve  # noqa: PLC0415 - the same
+
+    with serve(scenario, _document(notification)) as running:
+        print(running.endpoints.model_dump_json(indent=2), flush=True)
+        threading.Event().wait()
+    return 0
+
+
+def _respond(scenario: Any, notification: bytes, arguments: argparse.Namespace) -> int:
+    from lab.server import serve  # noqa: PLC0415 - the same
+
+    with tempfile.TemporaryDirectory() as folder, serve(scenario, _document(notification)) as running:
+        store = arguments.store or Path(folder) / "records.db"
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is the record's alone
+            status, found = _run(running, scenario.scc_parent, store, notification)
+        if arguments.journal:
+            arguments.journal.write_text(json.dumps(running.lab.journal, indent=1, default=str), encoding="utf-8")
+    if not found:
+        print(f"lab: the function answered {status} and made no record; its reason is above", file=sys.stderr)
+        return 1
+    print(found[0] if len(found) == 1 else "[" + ",\n".join(found) + "]")
+    return 0
+
+
+def _run(running: Any, scc_parent: str, store: Path, notification: bytes) -> tuple[int, list[str]]:
+    """Post the notification to the framework's own application, in this process; the records it made, as JSON."""
+    import os  # noqa: PLC0415 - the same
+
+    import functions_framework  # noqa: PLC0415 - the same
+
+    from lab.environment import ROOT  # noqa: PLC0415 - the same
+    from lab.google import LabGoogle  # noqa: PLC0415 - the same
+    from lab.serving import push_body  # noqa: PLC0415 - the same
+    from responder import wiring  # noqa: PLC0415 - the same
+    from responder.ports import RecordQuery  # noqa: PLC0415 - the same
+
+    os.environ["RESPONDER_SCC_PARENT"], os.environ["RESPONDER_STORE"] = scc_parent, str(store)
+    wiring.install(LabGoogle(running.endpoints.model_dump(mode="json")), now=running.lab.now)
+    application = functions_framework.create_app("respond", str(ROOT / "main.py"))
+    response = application.test_client().post("/", json=push_body(notification, "1"))
+    records = wiring.store()
+    lines = list(records.list(RecordQuery(limit=1000)))
+    found = [record.model_dump_json(indent=2) for line in lines if (record := records.load(line.id))]
+    for rejected in records.rejected():
+        print(f"lab: rejected: {rejected.reason}")
+    records.close()
+    return response.status_code, found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

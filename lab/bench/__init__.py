@@ -1,0 +1,27 @@
+"""Speed and memory of the product in its deployed shape, as ratios within one run: `make bench`.
+
+    python -m lab.bench [--quick] [--rounds N] [--only NAME ...]
+
+Each measurement is one JSON object a line on standard output, `{"name", "value", "unit", "goal", "ok", …}`; what a
+person reads meanwhile goes to standard error. The first line is `setup`: the latencies, bodies, cores and versions that
+the figures stand on. A goal that is missed is printed and does not fail the command; a measurement that this machine
+cannot make is `{"name", "skipped": why}`. Everything that is written is below `.bench/`.
+
+What is compared with what:
+
+==========================  ============================================================================================
+`latency_vs_critical_path`  one warm finding through functions-framework, from post to answer / the longest way through
+                            the questions' dependencies with the lab's latencies; `_10`, `_100`: p50 of so many at once
+`by_hand_vs_responder`      the record's own commands of steps 1 to 4 in the real gcloud and kubectl, one after another,
+                            against the same lab with the same latencies / one warm finding
+`foreign_throughput_vs_…`   messages of another category per second / a function that does nothing, same server
+`cold_start_vs_noop`        from spawn to the first answer to a foreign message / the same of that function
+`cold_first_record`         (from spawn to the first record, less the critical path) / that function's cold start
+`cpu_per_finding_vs_fetch`  CPU of one warm finding, server and all / CPU of its very calls sent again by the same
+                            clients, replies parsed (protobuf messages, JSON), nothing done with them
+`rss_mib_…`                 memory of the whole process tree of the function
+==========================  ============================================================================================
+
+The server under test has one core, the lab and the client have the other, where there are two. Rounds of what is
+compared alternate, so that a slow minute of the machine meets both sides; the figure is the median of the rounds.
+"""

@@ -1,0 +1,125 @@
+"""Step 5 on the wire: a command in a container over WebSocket, as `kubectl exec`, `cp` and the Python client speak it.
+
+Subprotocols `v5.channel.k8s.io` and `v4.channel.k8s.io`: binary messages whose first byte is the channel (0 stdin,
+1 stdout, 2 stderr, 3 the final Status as JSON, 4 the terminal's size); v5 adds 255, which closes a channel
+(kubernetes.io, KEP-4006). Text messages are taken too: the Python client sends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from aiohttp import WSMsgType, web
+
+from lab import status
+from lab.exec_files import Inside, NoSuchProgramError, Result
+from lab.objects import Object
+
+PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+_STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
+_CHUNK = 32 * 1024
+_SHELLS = frozenset({"sh", "bash"})
+_MAX_MESSAGE = 64 * 1024 * 1024
+
+
+def outcome(code: int) -> Object:
+    """The final Status of a command that ran, by its exit code."""
+    if code == 0:
+        return {"metadata": {}, "status": "Success"}
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "message": f"command terminated with non-zero exit code: exit code {code}",
+        "reason": "NonZeroExitCode",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
+    }
+
+
+def not_started(program: str) -> Object:
+    """The final Status of a program that the image does not have, as the container runtime reports it."""
+    where = (
+        f"stat {program}: no such file or directory"
+        if program.startswith("/")
+        else "executable file not found in $PATH"
+    )
+    cause = (
+        "error executing command in container: failed to exec in container: failed to start exec: OCI runtime exec "
+        f'failed: exec failed: unable to start container process: exec: "{program}": {where}: unknown'
+    )
+    details = {"causes": [{"message": cause}]}
+    whole = status.status(
+        code=500, reason="InternalError", message=f"Internal error occurred: {cause}", details=details
+    )
+    return {key: value for key, value in whole.items() if key not in {"kind", "apiVersion"}}
+
+
+async def serve(request: web.Request, inside: Inside, argv: list[str], *, stdin: bool) -> web.StreamResponse:
+    """Upgrade, run, answer. A shell with stdin and no `-c` is a session: each line is run as it comes."""
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise status.bad_request("Upgrade request required")
+    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_MAX_MESSAGE, timeout=2.0)
+    await socket.prepare(request)
+    try:
+        if stdin and argv[0].rpartition("/")[2] in _SHELLS and "-c" not in argv and inside.shell:
+            final = await _session(socket, inside, argv[0])
+        else:
+            given = b"".join([data async for data in _typed(socket)]) if stdin and _reads(argv) else b""
+            result = inside.run(argv, given)
+            await _send(socket, result)
+            final = outcome(result.code)
+    except NoSuchProgramError as error:
+        final = not_started(str(error))
+    except ConnectionError:
+        return socket  # whoever asked has left
+    await socket.send_bytes(bytes([_ERROR]) + json.dumps(final).encode())
+    await socket.close()
+    return socket
+
+
+def _reads(argv: list[str]) -> bool:
+    """Whether the command reads what is typed: none of the imitated programs does when it is given operands."""
+    return argv[0].rpartition("/")[2] in {"cat", "sha256sum", "base64", "wc", "head"} and all(
+        a.startswith("-") for a in argv[1:]
+    )
+
+
+async def _session(socket: web.WebSocketResponse, inside: Inside, shell: str) -> Object:
+    code, rest = 0, b""
+    async for data in _typed(socket):
+        *lines, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            words = line.split()
+            if words[:1] == [b"exit"]:
+                return outcome(int(words[1]) if len(words) > 1 else code)
+            result = inside.run([shell, "-c", line.decode(errors="replace")])
+            await _send(socket, result)
+            code = result.code
+    if rest:
+        result = inside.run([shell, "-c", rest.decode(errors="replace")])
+        await _send(socket, result)
+        code = result.code
+    return outcome(code)
+
+
+async def _typed(socket: web.WebSocketResponse) -> AsyncIterator[bytes]:
+    """What comes on stdin until it is closed: by v5's close message, by Ctrl-D, or by the other side leaving."""
+    async for message in socket:
+        if message.type not in {WSMsgType.BINARY, WSMsgType.TEXT}:
+            continue
+        data = message.data.encode() if isinstance(message.data, str) else message.data
+        if data[:2] == bytes([_CLOSE, _STDIN]):
+            return
+        if data[:1] == bytes([_STDIN]):
+            ended = data.endswith(b"\x04")
+            yield data[1:].rstrip(b"\x04") if ended else data[1:]
+            if ended:
+                return
+
+
+async def _send(socket: web.WebSocketResponse, result: Result) -> None:
+    for channel, data in ((_STDERR, result.stderr), (_STDOUT, result.stdout)):
+        for at in range(0, len(data), _CHUNK):
+            await socket.send_bytes(bytes([channel]) + data[at : at + _CHUNK])
+            await asyncio.sleep(0)

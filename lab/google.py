@@ -1,0 +1,98 @@
+"""The product's way to Google, with loopback at its end: the same clients, wired to a lab's servers.
+
+Imports nothing of Google at the top, as `lab/function.py` stands in for `main.py` in measurements of cold starts.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import requests
+
+    from responder.live.google import Address
+    from responder.ports import Access
+
+
+class LabGoogle:
+    """`responder.live.google.Google` over the endpoints that a lab prints."""
+
+    def __init__(self, endpoints: Mapping[str, Any]) -> None:
+        self._endpoints = endpoints
+        self._channel_lock = threading.Lock()
+        self._channel: Any = None
+
+    def now(self) -> datetime:
+        """The lab's clock: as far ahead of ours as it was when the lab printed its endpoints."""
+        return datetime.now(UTC) + timedelta(seconds=float(self._endpoints["clock_offset_seconds"]))
+
+    def channel(self) -> Any:
+        """One plain gRPC channel to the lab, for all services."""
+        import grpc  # noqa: PLC0415 - heavy
+
+        with self._channel_lock:
+            if self._channel is None:
+                self._channel = grpc.insecure_channel(self._endpoints["grpc"])
+            return self._channel
+
+    def securitycenter(self) -> Any:
+        """SCC's own client on the lab's channel."""
+        from google.cloud.securitycenter_v2 import SecurityCenterClient  # noqa: PLC0415 - heavy
+
+        return _client(SecurityCenterClient, self.channel())
+
+    def container(self) -> Any:
+        """The Container API's own client on the lab's channel."""
+        from google.cloud.container_v1 import ClusterManagerClient  # noqa: PLC0415 - heavy
+
+        return _client(ClusterManagerClient, self.channel())
+
+    def logging(self) -> Any:
+        """Cloud Logging's own low-level client on the lab's channel."""
+        from google.cloud.logging_v2.services.logging_service_v2 import (  # noqa: PLC0415 - heavy
+            LoggingServiceV2Client,
+        )
+
+        return _client(LoggingServiceV2Client, self.channel())
+
+    def http(self) -> requests.Session:
+        """A session with the lab's token."""
+        import requests  # noqa: PLC0415 - heavy
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - heavy
+
+        session = requests.Session()
+        session.trust_env = False
+        session.max_redirects = 0
+        session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=200))
+        session.headers["Authorization"] = f"Bearer {self.token()}"
+        return session
+
+    def base_url(self, service: str) -> str:  # noqa: ARG002 - every service answers on one port, told by its path
+        """The lab's REST port."""
+        return str(self._endpoints["rest"])
+
+    def token(self) -> str:
+        """The investigator's token in the lab."""
+        return str(self._endpoints["token"])
+
+    def cluster(self, access: Access) -> Address:
+        """The control plane's port on loopback; what the lab does not serve is a port where nothing listens."""
+        from responder.live.google import Address  # noqa: PLC0415 - heavy
+
+        host = access.host if access.host.startswith("127.0.0.1:") else self._endpoints["hosts"].get(access.host)
+        ca_pem = Path(self._endpoints["ca_pem_file"]).read_text(encoding="ascii")
+        return Address(url=f"https://{host or '127.0.0.1:1'}", ca_pem=ca_pem)
+
+
+def _client(kind: Any, channel: Any) -> Any:
+    return kind(transport=kind.get_transport_class("grpc")(channel=channel))
+
+
+def from_file(path: str) -> LabGoogle:
+    """The endpoints in a JSON file, as `python -m lab serve` prints them."""
+    return LabGoogle(json.loads(Path(path).read_text(encoding="utf-8")))

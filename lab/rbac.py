@@ -1,0 +1,118 @@
+"""Who a bearer token is, and what RBAC allows it in the lab's clusters. Touches nothing.
+
+The investigator may read what steps 2 and 3 ask for, and nothing else; the admin is the analyst who pastes commands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab import status
+from lab.resources import BUILT_IN, Asked, Resource
+from lab.scenario import Scenario
+
+INVESTIGATOR_TOKEN: Final = "lab-investigator"  # noqa: S105 - a made-up credential of a loopback server
+ADMIN_TOKEN: Final = "lab-admin"  # noqa: S105 - the same
+INVESTIGATOR: Final = "investigator@acme-sec.iam.gserviceaccount.com"
+ADMIN: Final = "analyst@acme.example"
+
+Rule = dict[str, list[str]]
+_READ: Final = ["get", "list"]
+_INVESTIGATOR_RULES: Final[tuple[Rule, ...]] = (
+    {"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": _READ},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+    {"apiGroups": ["apps"], "resources": ["replicasets", "deployments", "statefulsets", "daemonsets"], "verbs": _READ},
+    {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _READ},
+)
+# Bound to every authenticated user of a real cluster: system:basic-user.
+_EVERYBODY: Final[tuple[Rule, ...]] = (
+    {"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews"], "verbs": ["create"]},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A user and the rules that are bound to it."""
+
+    user: str
+    rules: tuple[Rule, ...]
+
+    def may(self, asked: Asked) -> bool:
+        """Whether a rule allows it. A session may be opened by `get` too: WebSocket begins with GET."""
+        verbs = {asked.verb, "get"} if asked.subresource in {"exec", "attach"} else {asked.verb}
+        return any(_allows(rule, asked, verbs) for rule in (*self.rules, *_EVERYBODY))
+
+
+def _allows(rule: Rule, asked: Asked, verbs: set[str]) -> bool:
+    def holds(key: str, values: set[str]) -> bool:
+        allowed = rule.get(key)
+        return allowed is None or "*" in allowed or bool(values & set(allowed))
+
+    return (
+        holds("apiGroups", {asked.group})
+        and holds("resources", {asked.resource})
+        and holds("verbs", verbs)
+        and holds("resourceNames", {asked.name})
+        and holds("namespaces", {asked.namespace})
+    )
+
+
+def identities(scenario: Scenario, resources: tuple[Resource, ...]) -> dict[str, Identity]:
+    """Token -> identity. A token that the scenario gives replaces ours of the same name."""
+    custom = sorted({r.group for r in resources if r not in BUILT_IN})
+    reading: tuple[Rule, ...] = ({"apiGroups": custom, "resources": ["*"], "verbs": _READ},)
+    known = {
+        INVESTIGATOR_TOKEN: Identity(user=INVESTIGATOR, rules=(*_INVESTIGATOR_RULES, *reading)),
+        ADMIN_TOKEN: Identity(user=ADMIN, rules=({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},)),
+    }
+    given = {i.token: Identity(user=i.user, rules=i.rules) for i in scenario.identities}
+    return known | given
+
+
+def authenticate(known: dict[str, Identity], authorization: str) -> Identity:
+    """The identity behind an `Authorization` header; `status.ApiError` (401) where there is none."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or token not in known:
+        raise status.unauthorized()
+    return known[token]
+
+
+def forbidden(identity: Identity, asked: Asked) -> status.ApiError:
+    """The refusal in RBAC's words."""
+    return status.forbidden(
+        user=identity.user,
+        verb=asked.verb,
+        resource=asked.resource,
+        group=asked.group,
+        namespace=asked.namespace,
+        name=asked.name,
+    )
+
+
+def access_review(identity: Identity, body: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a SelfSubjectAccessReview."""
+    spec = body.get("spec") or {}
+    wanted = spec.get("resourceAttributes")
+    # Discovery is open to every authenticated user (system:discovery).
+    allowed = bool(spec.get("nonResourceAttributes"))
+    if wanted:
+        allowed = identity.may(
+            Asked(
+                verb=wanted.get("verb", ""),
+                group=wanted.get("group", ""),
+                plural=wanted.get("resource", ""),
+                subresource=wanted.get("subresource", ""),
+                namespace=wanted.get("namespace", ""),
+                name=wanted.get("name", ""),
+            )
+        )
+    return {
+        "kind": "SelfSubjectAccessReview",
+        "apiVersion": "authorization.k8s.io/v1",
+        "metadata": {},
+        "spec": spec,
+        "status": {"allowed": allowed, **({} if allowed else {"reason": "no rule allows it"})},
+    }

@@ -1,0 +1,176 @@
+"""Steps 1 to 4: the runbook's questions, asked at once along their dependencies, with one deadline for all.
+
+Reads through the ports of `World` and changes nothing. A question is asked as soon as the answers that it needs are
+there; no thread waits for another. A source that hangs, is denied or lies costs its own answer only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from responder import proof, related
+from responder.errors import Unanswered
+from responder.evidence import Evidence, Found, Missing, Related, SccFinding, Window
+from responder.finding import Finding, Target
+from responder.ports import Around, World
+from responder.questions import AnyAnswer, Inquiry, Question, questions
+
+_WORKERS: Final = 10
+_RETRY: Final = timedelta(seconds=60)
+
+
+Ask = Literal["everything", "missing", "scc"]
+
+
+class Gathered(NamedTuple):
+    """The evidence, and the finding as SCC confirmed it (the message's own where SCC was silent).
+
+    `known` are the keys of all findings that SCC has in the window; `asked` the questions of this round.
+    """
+
+    evidence: Evidence
+    finding: Finding
+    target: Target
+    known: frozenset[str]
+    asked: tuple[str, ...]
+
+
+def gather(
+    world: World, finding: Finding, target: Target, *, known: Evidence | None = None, ask: Ask = "everything"
+) -> Gathered:
+    """Ask SCC, then everything else at once, and return by the deadline.
+
+    `ask="missing"` asks SCC and what `known` lacks; `"scc"` asks SCC alone (a finding that joined). Where SCC does not
+    have the finding, or has another one under its name, nothing else is asked.
+    """
+    deadline = time.monotonic() + world.settings.deadline.total_seconds()
+    # A pool for each record: a shared one that is too small makes a hundred findings wait for each other.
+    pool = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="gather")
+    try:
+        inquiry = Inquiry(world=world, finding=finding, target=target, now=world.now())
+        _ask_scc(inquiry, pool, deadline)
+        scc = inquiry.answers["scc"]
+        if isinstance(scc, Missing) and scc.why in {"not_found", "unverified"}:
+            return _gathered(inquiry, known=known, asked=("scc",))
+        inquiry.answers.update(_settled(known, ask))
+        asked = tuple(name for name in questions(inquiry.finding) if name not in inquiry.answers)
+        _ask_all(inquiry, questions(inquiry.finding), pool, deadline)
+        return _gathered(inquiry, known=known, asked=("scc", *asked))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _settled(known: Evidence | None, ask: Ask) -> dict[str, AnyAnswer]:
+    """The answers that are not asked again."""
+    if known is None:
+        return {}
+    old = {name: getattr(known, name) for name in type(known).model_fields if name not in {"told", "scc", "related"}}
+    if ask == "scc":
+        return old
+    # The cluster is always asked: the way into it is not kept, and without it no other question of it can be.
+    return {name: answer for name, answer in old.items() if isinstance(answer, Found) and name != "cluster"}
+
+
+def _gathered(inquiry: Inquiry, *, known: Evidence | None, asked: tuple[str, ...]) -> Gathered:
+    seen = frozenset(f.key for f in inquiry.around.findings) if inquiry.around else frozenset()
+    return Gathered(_evidence(inquiry, known=known), inquiry.finding, inquiry.target, seen, asked)
+
+
+def _ask_scc(inquiry: Inquiry, pool: ThreadPoolExecutor, deadline: float) -> None:
+    half = inquiry.world.settings.related_window
+    event_time = inquiry.finding.event_time
+    window = Window(event_time - half, min(event_time + half, max(inquiry.now, event_time)))
+
+    def scc(inquiry: Inquiry) -> AnyAnswer:
+        inquiry.around = inquiry.world.scc.around(inquiry.finding, window)
+        verified = proof.verify(inquiry.finding, inquiry.around, inquiry.target)
+        if isinstance(verified, Missing):
+            return verified
+        return Found[SccFinding](value=verified, source="securitycenter.googleapis.com v2 ListFindings")
+
+    _ask_all(inquiry, {"scc": Question(scc)}, pool, deadline)
+    answer = inquiry.answers["scc"]
+    if isinstance(answer, Found) and inquiry.around is not None:
+        inquiry.finding = proof.confirmed(inquiry.finding, _own(inquiry.finding, inquiry.around))
+        if not inquiry.target.has_pod:
+            inquiry.target = inquiry.finding.targets()[0]
+        told = related.relate(inquiry.finding, inquiry.target, inquiry.around, window)
+        inquiry.answers["related"] = Found[Related](value=told, source="the same ListFindings call")
+    else:
+        detail = "SCC gave no findings" if isinstance(answer, Found) else f"SCC: {answer.detail}"
+        why = answer.why if isinstance(answer, Missing) else "broken"
+        mend = answer.mend if isinstance(answer, Missing) else ""
+        inquiry.answers["related"] = Missing(why=why, detail=detail, mend=mend)
+
+
+def _own(finding: Finding, around: Around) -> Finding:
+    return next(f for f in around.findings if f.key == finding.key)
+
+
+def _ask_all(inquiry: Inquiry, asked: Mapping[str, Question], pool: ThreadPoolExecutor, deadline: float) -> None:
+    """Ask each question when its needs are answered; at the deadline what is open is `Missing("timeout")`."""
+    waiting = {name: question for name, question in asked.items() if name not in inquiry.answers}
+    open_ = set(waiting)
+    changed = threading.Condition(inquiry.lock)
+
+    def start_ready() -> None:
+        ready = [name for name, q in waiting.items() if all(need in inquiry.answers for need in q.needs)]
+        for name in ready:
+            pool.submit(run, name, waiting.pop(name))
+
+    def run(name: str, question: Question) -> None:
+        answer = _answer(inquiry, question)
+        with changed:
+            if name in open_:
+                inquiry.answers[name] = answer
+                open_.discard(name)
+                start_ready()
+                changed.notify_all()
+
+    with changed:
+        start_ready()
+        while open_ and (left := deadline - time.monotonic()) > 0:
+            changed.wait(timeout=left)
+        late = inquiry.world.settings.deadline.total_seconds()
+        for name in sorted(open_):
+            inquiry.answers[name] = Missing(why="timeout", detail=f"no answer within {late:g} s")
+        open_.clear()
+        waiting.clear()
+
+
+def _answer(inquiry: Inquiry, question: Question) -> AnyAnswer:
+    try:
+        return question.ask(inquiry)
+    except Unanswered as error:
+        return Missing(why=error.why, detail=error.detail, mend=error.mend)
+    except BaseException as error:  # noqa: BLE001 - a bug, or sys.exit, in an adapter costs its own answer, no more
+        return Missing(why="broken", detail=f"the answer could not be read: {type(error).__name__}")
+
+
+def _evidence(inquiry: Inquiry, *, known: Evidence | None) -> Evidence:
+    """All answers in one place; a passing gap gets the time to ask again, a question not reached says why."""
+    again = inquiry.world.now() + _RETRY
+    scc = inquiry.answers["scc"]
+    unasked = Missing(why="not_asked", detail=f"SCC: {scc.detail}" if isinstance(scc, Missing) else "not reached")
+    told: dict[str, AnyAnswer] = {
+        name: Found[str | tuple[str, ...]](value=value, source=inquiry.finding.read_from.get(name, "the notification"))
+        for name, value in inquiry.finding.told.items()
+    }
+    for name, reason in inquiry.finding.absent.items():
+        told[name] = Missing(why="not_found", detail=reason)
+    fields: dict[str, Any] = {"told": told}
+    for name in Evidence.model_fields:
+        if name == "told":
+            continue
+        answer = inquiry.answers.get(name, unasked)
+        if isinstance(answer, Missing) and known is not None and isinstance(getattr(known, name), Found):
+            answer = getattr(known, name)  # what was known once is not lost to a gap now
+        if isinstance(answer, Missing) and answer.passing:
+            answer = answer.model_copy(update={"retry_at": again})
+        fields[name] = answer
+    return Evidence(**fields)

@@ -1,0 +1,138 @@
+"""What the record store keeps as JSON, and back. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from responder import report
+from responder.finding import Finding
+from responder.ports import RecordLine
+from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject
+
+__all__ = [
+    "WINDOW",
+    "columns",
+    "compose",
+    "finding_json",
+    "findings_of",
+    "line_of",
+    "record_of",
+    "review_json",
+]
+
+_FINDING = TypeAdapter(Finding)
+_LINE_SUBJECT = ("project_id", "project_number", "cluster", "location", "namespace", "pod", "container")
+
+
+def finding_json(finding: Finding) -> str:
+    """A finding as it was admitted."""
+    return _dump(_FINDING, finding)
+
+
+def findings_of(rows: Iterable[tuple[str, str]], occurrences: Iterable[Sequence[str]]) -> tuple[RecordedFinding, ...]:
+    """Rows of (JSON, sha256 of the raw notification) with the record's occurrences."""
+    by_key = _by_key(occurrences)
+    found = []
+    for text, digest in rows:
+        finding = _FINDING.validate_json(text)
+        values = {field.name: getattr(finding, field.name) for field in fields(Finding)}
+        found.append(RecordedFinding(**values, occurrences=by_key[finding.key], raw_sha256=digest))
+    return tuple(found)
+
+
+def columns(record: Record) -> dict[str, str | int]:
+    """What a save writes. Reviews are documents of their own and are not in it."""
+    return {
+        "stage": record.provenance.stage,
+        "verdict": record.triage.verdict,
+        "summary": report.summary(record),
+        "gaps": len(record.provenance.gaps),
+        "json": _dump(TypeAdapter(Record), record.model_copy(update={"review": Review()})),
+    }
+
+
+def record_of(text: str) -> Record:
+    """The record as it was saved."""
+    return Record.model_validate_json(text)
+
+
+def compose(record: Record, revision: int, reviews: Iterable[str], occurrences: Iterable[Sequence[str]]) -> Record:
+    """The record as it is now: at that revision, with its reviews and its findings' latest occurrences."""
+    history = tuple(ReviewEntry.model_validate_json(text) for text in reviews)
+    review = Review(state=history[-1].state, verdict=history[-1].verdict, history=history) if history else Review()
+    by_key = _by_key(occurrences)
+    return record.model_copy(
+        update={
+            "findings": tuple(replace(f, occurrences=by_key[f.key] or f.occurrences) for f in record.findings),
+            "review": review,
+            "provenance": record.provenance.model_copy(update={"revision": revision}),
+        }
+    )
+
+
+def review_json(entry: ReviewEntry) -> str:
+    """One act of a reviewer."""
+    return _dump(TypeAdapter(ReviewEntry), entry)
+
+
+def line_of(row: Sequence[Any]) -> RecordLine:
+    """A row of `tables.LINE`."""
+    record_id, window_start, *rest = row
+    count = len(_LINE_SUBJECT)
+    verdict, state, summary, findings, gaps, stage, revision = rest[count:]
+    return RecordLine(
+        id=record_id,
+        window_start=datetime.fromisoformat(window_start),
+        subject=Subject(**dict(zip(_LINE_SUBJECT, rest[:count], strict=True))),
+        verdict=verdict,
+        state=state,
+        summary=summary,
+        findings=findings,
+        gaps=gaps,
+        stage=stage,
+        revision=revision,
+    )
+
+
+def _by_key(rows: Iterable[Sequence[str]]) -> defaultdict[str, tuple[Occurrence, ...]]:
+    found: defaultdict[str, tuple[Occurrence, ...]] = defaultdict(tuple)
+    for key, event_time, state, mute, message_id, received in rows:
+        occurrence = Occurrence(
+            event_time=datetime.fromisoformat(event_time),
+            state=state,
+            mute=mute,
+            message_id=message_id,
+            received=datetime.fromisoformat(received),
+        )
+        found[key] += (occurrence,)
+    return found
+
+
+def _dump(adapter: TypeAdapter[Any], value: Any) -> str:
+    try:
+        return adapter.dump_json(value).decode()
+    except (PydanticSerializationError, UnicodeEncodeError):
+        # Lone surrogates, which JSON can carry and UTF-8 cannot: shown as a question mark, the rest is kept.
+        return json.dumps(_without_surrogates(value), default=to_jsonable_python, ensure_ascii=False)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, BaseModel):
+        return _without_surrogates(value.model_dump(mode="python"))
+    if is_dataclass(value) and not isinstance(value, type):
+        return _without_surrogates(asdict(value))
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    return value

@@ -1,0 +1,92 @@
+"""One SQLite file, its connections and transactions. Touches that file alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from responder.errors import StoreError
+from responder.stores import tables
+
+_BUSY_SECONDS: Final = 15.0
+"""How long a writer waits for the others before the store counts as failed."""
+
+_OPEN_TRIES: Final = 20
+
+
+class Connection(sqlite3.Connection):
+    """One that can be held weakly, so that the connection of a thread that ended is closed with it."""
+
+
+class File:
+    """A connection for each thread, opened at its first use; SQLite's own errors become `StoreError`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self.open: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+    def db(self) -> Connection:
+        """This thread's connection; a child of fork opens its own, since SQLite's do not survive one."""
+        held: tuple[int, Connection] | None = getattr(self._local, "held", None)
+        if held is None or held[0] != os.getpid():
+            db = _connect(self._path)
+            with self._lock:
+                self.open.add(db)
+            self._local.held = held = (os.getpid(), db)
+        return held[1]
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """What SQLite or the file system says, as a `StoreError` that names the file and no value."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+            message = f"the record store {self._path} failed: {name}"
+            raise StoreError(message) from error
+        except OSError as error:
+            message = f"the record store {self._path} cannot be opened: {error.strerror}"
+            raise StoreError(message) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One writer at a time from here on: what is read inside holds until the end."""
+        with self.errors():
+            db = self.db()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:  # a full disk has rolled back already
+                    db.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Let go of the file, in every thread."""
+        with self._lock, self.errors():
+            for db in tuple(self.open):
+                db.close()
+            self.open.clear()
+            self._local = threading.local()
+
+
+def _connect(path: Path) -> Connection:
+    # Made by hand first: the file holds raw notifications, and SQLite would make it readable by all.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Closing may be another thread's, `close()` that is; use never is.
+    db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection)
+    try:
+        tables.prepare(db, tries=_OPEN_TRIES)
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,361 @@
+"""The record, between steps: findings, claims, records and reviews in one SQLite file. Touches that file alone.
+
+The embedded default: several processes on one machine may share it (WAL), several machines may not. Nothing here
+imports pydantic before a finding is admitted, so that a message that is only counted or rejected stays cheap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
+from responder.ports import Admission, Claim, Rejected
+from responder.stores import tables
+from responder.stores.file import File
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from responder.finding import Finding, Target
+    from responder.ports import Clock, Delivery, RecordLine, RecordQuery
+    from responder.record import Record, RecordedFinding, ReviewEntry
+
+
+class SqliteRecords:
+    """`ports.Records` over the file at `path`, which is made (readable by its owner alone) on first use.
+
+    `now` tells whether a claim still runs where the caller gives no time of its own.
+    """
+
+    def __init__(self, path: str | Path, *, now: Clock) -> None:
+        self._file = File(Path(path))
+        self._now = now
+
+    # --- arrival ------------------------------------------------------------------------------------------------------
+
+    def admit(self, finding: Finding, target: Target, delivery: Delivery) -> Admission:
+        """Keep the finding once, its raw bytes apart, and let it join its container's record.
+
+        A record is joined from one window before its start to one window after it, since findings arrive out of order;
+        the one whose own window holds the eventTime comes first. A change of a finding that is known (another state or
+        mute of the same eventTime, or no longer active) stays with the record that has it, however late it comes.
+        """
+        subject = finding.subject(target)
+        moment, state, mute = _stamp(finding.event_time), _clean(finding.state), _clean(finding.mute)
+        key = _clean(finding.key)
+        with self._file.transaction() as db:
+            known = db.execute(_OCCURRENCES_OF_KEY, (subject, key)).fetchall()
+            for record_id, seen_moment, seen_state, seen_mute in known:
+                if (seen_moment, seen_state, seen_mute) == (moment, state, mute):
+                    return Admission(kind="duplicate", record_id=record_id, finished=_finished(db, record_id))
+            record_id = _known_record(known, moment, state) or _joinable(db, subject, finding.event_time)
+            if record_id is None:
+                record_id = _open_record(db, finding, target, subject)
+            is_new = record_id not in {row[0] for row in known}
+            if is_new:
+                self._keep(db, record_id, finding, delivery)
+            occurrence = (record_id, key, moment, state, mute, _clean(delivery.message_id), _stamp(delivery.received))
+            db.execute("INSERT INTO occurrences VALUES (?, ?, ?, ?, ?, ?, ?)", occurrence)
+            kind: Literal["new", "update"] = "new" if is_new else "update"
+            return Admission(kind=kind, record_id=record_id, finished=_finished(db, record_id))
+
+    @staticmethod
+    def _keep(db: sqlite3.Connection, record_id: str, finding: Finding, delivery: Delivery) -> None:
+        digest = hashlib.sha256(delivery.data).hexdigest()
+        key = _clean(finding.key)
+        raw = (key, delivery.data, digest, _clean(delivery.message_id), _stamp(delivery.received))
+        db.execute("INSERT INTO raw VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", raw)
+        row = (record_id, key, _stamp(finding.event_time), digest, _documents().finding_json(finding))
+        db.execute("INSERT INTO findings VALUES (?, ?, ?, ?, ?)", row)
+        db.execute("UPDATE records SET findings = findings + 1 WHERE id = ?", (record_id,))
+
+    # --- the claim ----------------------------------------------------------------------------------------------------
+
+    def claim(self, record_id: str, holder: str, lease: timedelta, now: datetime) -> Claim | None:
+        """The right to write the record, or None while another's claim runs. The same `holder` raises `Busy`."""
+        expires = now + lease
+        with self._file.transaction() as db:
+            row = db.execute(
+                "UPDATE records SET token = token + 1, holder = ?, expires = ?"
+                " WHERE id = ? AND (holder = '' OR expires <= ?) RETURNING token",
+                (_clean(holder), _stamp(expires), record_id, _stamp(now)),
+            ).fetchone()
+            if row is not None:
+                return Claim(record_id=record_id, token=row[0], holder=holder, expires=expires)
+            current = _column(db, record_id, "holder")
+        if current == _clean(holder):
+            message = f"record {record_id} is being worked on for this same message"
+            raise Busy(message)
+        return None
+
+    def renew(self, claim: Claim, lease: timedelta, now: datetime) -> Claim:
+        """The same claim for longer; `StaleClaim` where it has expired or was taken over."""
+        expires = now + lease
+        with self._file.transaction() as db:
+            _hold(db, claim, now)
+            db.execute("UPDATE records SET expires = ? WHERE id = ?", (_stamp(expires), claim.record_id))
+        return replace(claim, expires=expires)
+
+    def save(self, record: Record, claim: Claim) -> Record:
+        """Write the record and return it with its new revision and its reviews.
+
+        The revision is the store's, not the one in `record`: a review may have raised it since the record was read, and
+        must not make the holder's work stale.
+        """
+        documents = _documents()
+        if record.id != claim.record_id:
+            message = f"a claim of {claim.record_id} cannot write {record.id}"
+            raise StaleClaim(message)
+        with self._file.transaction() as db:
+            _hold(db, claim, self._now())
+            columns = documents.columns(record)
+            names = ", ".join(f"{name} = ?" for name in columns)
+            db.execute(
+                f"UPDATE records SET {names}, revision = revision + 1 WHERE id = ?",  # noqa: S608 - our own column names
+                (*columns.values(), record.id),
+            )
+            return self._compose(db, record)
+
+    def release(self, claim: Claim, seen: int) -> bool:
+        """Give the claim back, unless findings joined since `seen` of their occurrences were read: True then.
+
+        `seen` is the sum over all findings of the record. False too where another has taken the claim over
+        meanwhile: whatever joined is the other's to see.
+        """
+        with self._file.transaction() as db:
+            row = db.execute(
+                "SELECT (SELECT COUNT(*) FROM occurrences WHERE record_id = id) > ? FROM records"
+                " WHERE id = ? AND token = ? AND holder <> ''",
+                (seen, claim.record_id, claim.token),
+            ).fetchone()
+            if row is None:
+                return False
+            if row[0]:
+                return True
+            db.execute("UPDATE records SET holder = '', expires = '' WHERE id = ?", (claim.record_id,))
+            return False
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def load(self, record_id: str) -> Record | None:
+        """The record with its reviews and each finding's latest occurrences, or None where it was not saved yet."""
+        with self._file.errors():
+            db = self._file.db()
+            row = db.execute("SELECT json FROM records WHERE id = ? AND json IS NOT NULL", (record_id,)).fetchone()
+            return None if row is None else self._compose(db, _documents().record_of(row[0]))
+
+    @staticmethod
+    def _compose(db: sqlite3.Connection, record: Record) -> Record:
+        revision = _column(db, record.id, "revision")
+        reviews = db.execute("SELECT json FROM reviews WHERE record_id = ? ORDER BY seq", (record.id,)).fetchall()
+        occurrences = db.execute(_OCCURRENCES, (record.id,)).fetchall()
+        composed: Record = _documents().compose(record, revision, [row[0] for row in reviews], occurrences)
+        return composed
+
+    def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
+        """The record's findings as they were admitted (not redacted), with their occurrences, by eventTime."""
+        with self._file.errors():
+            db = self._file.db()
+            rows = db.execute(
+                "SELECT json, raw_sha256 FROM findings WHERE record_id = ? ORDER BY event_time, key", (record_id,)
+            ).fetchall()
+            occurrences = db.execute(_OCCURRENCES, (record_id,)).fetchall()
+        found: tuple[RecordedFinding, ...] = _documents().findings_of(rows, occurrences)
+        return found
+
+    def raw(self, key: str) -> bytes | None:
+        """The first notification of a finding, as it came."""
+        with self._file.errors():
+            row = self._file.db().execute("SELECT data FROM raw WHERE key = ?", (_clean(key),)).fetchone()
+            return None if row is None else bytes(row[0])
+
+    def list(self, query: RecordQuery) -> Iterator[RecordLine]:
+        """Records by the query, newest first, those included that nobody has investigated yet (stage `admitted`)."""
+        wanted: dict[str, str | None] = {
+            "? IN (project_id, project_number)": _clean(query.project) or None,
+            "verdict = ?": query.verdict,
+            "state = ?": query.state,
+            "window_start >= ?": _stamp(query.since) if query.since else None,
+        }
+        given = {clause: value for clause, value in wanted.items() if value is not None}
+        where = " AND ".join(given) or "TRUE"
+        statement = f"SELECT {tables.LINE} FROM records WHERE {where} ORDER BY window_start DESC, id LIMIT ?"  # noqa: S608 - clauses are ours
+        with self._file.errors():
+            rows = self._file.db().execute(statement, (*given.values(), max(query.limit, 0))).fetchall()
+        return map(_documents().line_of, rows)
+
+    # --- reviews, rejects, counters -----------------------------------------------------------------------------------
+
+    def review(self, record_id: str, entry: ReviewEntry, *, revision: int) -> Record:
+        """Append a review; `StaleRevision` where the record's revision is not `revision` any more."""
+        with self._file.transaction() as db:
+            current = _column(db, record_id, "revision")
+            if current != revision:
+                message = f"record {record_id} is at revision {current}, not {revision}: read it again"
+                raise StaleRevision(message)
+            db.execute(
+                "INSERT INTO reviews (record_id, json) VALUES (?, ?)", (record_id, _documents().review_json(entry))
+            )
+            db.execute(
+                "UPDATE records SET state = ?, revision = revision + 1 WHERE id = ?",
+                (entry.state, record_id),
+            )
+        record = self.load(record_id)
+        if record is None:
+            message = f"record {record_id} has a review and no investigation yet"
+            raise StoreError(message)
+        return record
+
+    def reject(self, rejected: Rejected) -> None:
+        """Keep a message that could not be read."""
+        row = (_clean(rejected.message_id), _clean(rejected.reason), rejected.data, _stamp(rejected.received))
+        with self._file.transaction() as db:
+            db.execute("INSERT INTO rejected (message_id, reason, data, received) VALUES (?, ?, ?, ?)", row)
+
+    def rejected(self, limit: int = 50) -> tuple[Rejected, ...]:
+        """The latest of them, newest first."""
+        with self._file.errors():
+            rows = self._file.db().execute(
+                "SELECT message_id, reason, data, received FROM rejected ORDER BY seq DESC LIMIT ?", (limit,)
+            )
+            return tuple(
+                Rejected(message_id=row[0], reason=row[1], data=bytes(row[2]), received=datetime.fromisoformat(row[3]))
+                for row in rows.fetchall()
+            )
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter. Visible at once and safe from a killed process; a power cut may lose the last ones."""
+        with self._file.errors():
+            db = self._file.db()
+            # A foreign message must cost next to nothing, and its count is not worth the wait for the disk.
+            db.execute("PRAGMA synchronous = NORMAL")
+            try:
+                db.execute(
+                    "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name)"
+                    " DO UPDATE SET value = value + excluded.value",
+                    (_clean(name), by),
+                )
+            finally:
+                db.execute("PRAGMA synchronous = FULL")
+
+    def counters(self) -> dict[str, int]:
+        """All counters."""
+        with self._file.errors():
+            return dict(self._file.db().execute("SELECT name, value FROM counters ORDER BY name").fetchall())
+
+    def close(self) -> None:
+        """Let go of the file, in every thread; the next use opens it again."""
+        self._file.close()
+
+
+_OCCURRENCES: Final = (
+    "SELECT key, event_time, state, mute, message_id, received FROM occurrences WHERE record_id = ? ORDER BY rowid"
+)
+_OCCURRENCES_OF_KEY: Final = (
+    "SELECT r.id, o.event_time, o.state, o.mute FROM records AS r JOIN occurrences AS o ON o.record_id = r.id"
+    " WHERE r.subject = ? AND o.key = ? ORDER BY r.window_start DESC"
+)
+
+
+@cache
+def _documents() -> ModuleType:
+    """What knows pydantic, imported when the first document is read or written."""
+    from responder.stores import documents  # noqa: PLC0415 - a rejected or counted message must not pay for pydantic
+
+    return documents
+
+
+def _known_record(known: list[tuple[str, str, str, str]], moment: str, state: str) -> str | None:
+    """The record that a change of a known finding belongs to; None for an event of its own."""
+    for record_id, seen_moment, _, _ in known:
+        if seen_moment == moment or state != "ACTIVE":
+            return record_id
+    return None
+
+
+def _joinable(db: sqlite3.Connection, subject: str, event_time: datetime) -> str | None:
+    """The record whose window holds the moment, else the nearest that the moment precedes by less than a window."""
+    window = _documents().WINDOW
+    moment, before, after = _stamp(event_time), _shifted(event_time, -window), _shifted(event_time, window)
+    select = "SELECT id FROM records WHERE subject = ?"
+    row = db.execute(
+        f"{select} AND window_start > ? AND window_start <= ? ORDER BY window_start DESC LIMIT 1",
+        (subject, before, moment),
+    ).fetchone()
+    row = (
+        row
+        or db.execute(
+            f"{select} AND window_start > ? AND window_start <= ? ORDER BY window_start LIMIT 1",
+            (subject, moment, after),
+        ).fetchone()
+    )
+    return None if row is None else str(row[0])
+
+
+def _open_record(db: sqlite3.Connection, finding: Finding, target: Target, subject: str) -> str:
+    start = _stamp(finding.event_time)
+    record_id = hashlib.sha256(f"{subject}\x1f{start}".encode()).hexdigest()[:32]
+    cluster = finding.cluster
+    words = (
+        finding.project_id,
+        finding.project_number,
+        cluster.name if cluster else "",
+        cluster.location if cluster else "",
+        target.namespace,
+        target.pod,
+        target.container,
+    )
+    db.execute(
+        "INSERT INTO records (id, subject, window_start, project_id, project_number, cluster, location, namespace,"
+        " pod, container) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (record_id, subject, start, *map(_clean, words)),
+    )
+    return record_id
+
+
+def _finished(db: sqlite3.Connection, record_id: str) -> bool:
+    return bool(_column(db, record_id, "stage") == "finished")
+
+
+def _column(db: sqlite3.Connection, record_id: str, name: str) -> Any:
+    row = db.execute(f"SELECT {name} FROM records WHERE id = ?", (record_id,)).fetchone()  # noqa: S608 - our own column names
+    if row is None:
+        message = f"there is no record {record_id}"
+        raise StoreError(message)
+    return row[0]
+
+
+def _hold(db: sqlite3.Connection, claim: Claim, now: datetime) -> None:
+    """The fence: only the latest token writes, and only before it expires."""
+    row = db.execute(
+        "SELECT 1 FROM records WHERE id = ? AND token = ? AND holder = ? AND expires > ?",
+        (claim.record_id, claim.token, _clean(claim.holder), _stamp(now)),
+    ).fetchone()
+    if row is None:
+        message = f"claim {claim.token} of record {claim.record_id} has expired or was taken over"
+        raise StaleClaim(message)
+
+
+def _stamp(moment: datetime) -> str:
+    """RFC 3339 in UTC at a fixed width, so that text sorts as time does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def _shifted(moment: datetime, by: timedelta) -> str:
+    """The stamp of another moment, or of the end of time where the finding claims to be close to it."""
+    try:
+        return _stamp(moment + by)
+    except OverflowError:
+        return "0000" if by < timedelta(0) else "9999-12-31T23:59:59.999999Z"
+
+
+def _clean(text: str) -> str:
+    """`text` without lone surrogates, which JSON can carry and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

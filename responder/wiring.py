@@ -1,0 +1,167 @@
+"""Settings in, World out: the only module that builds clients, and none before it is called.
+
+Importing this module imports nothing of Google, gRPC or Kubernetes: a message of another category never pays for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from responder import settings as settings_module
+from responder.errors import Unanswered
+
+if TYPE_CHECKING:
+    from responder.live.google import Google
+    from responder.ports import Access, Clock, Kubernetes, Records, World
+    from responder.settings import Settings
+
+_lock = threading.RLock()
+
+
+def utc_now() -> datetime:
+    """The time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def now() -> datetime:
+    """The time by the clock that is wired."""
+    return _Installed.now()
+
+
+class _Installed:
+    """What `install` has set: the way to Google and the clock. One for the process."""
+
+    google: Google | None = None
+    now: Clock = staticmethod(utc_now)
+    world: World | None = None
+    store: Records | None = None
+
+
+def install(google: Google, *, now: Clock = utc_now) -> None:
+    """Wire another Google than the live one. For whoever runs the product against a stand-in, in code."""
+    with _lock:
+        _Installed.google, _Installed.now = google, staticmethod(now)
+        _Installed.world = _Installed.store = None
+
+
+def store(settings: Settings | None = None) -> Records:
+    """The record store of the settings (the environment's, unless given); opened once."""
+    with _lock:
+        if _Installed.store is None:
+            from responder.stores.sqlite import SqliteRecords  # noqa: PLC0415 - pydantic only once it is needed
+
+            chosen = settings or settings_module.read(os.environ)
+            _Installed.store = SqliteRecords(chosen.store, now=_Installed.now)
+        return _Installed.store
+
+
+def world(settings: Settings | None = None) -> World:
+    """Everything outside, as the settings say; built once."""
+    with _lock:
+        if _Installed.world is None:
+            _Installed.world = _build(settings or settings_module.read(os.environ))
+        return _Installed.world
+
+
+class _Later:
+    """An adapter that is imported and built at its first use, once, by whichever thread comes first."""
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+        self._guard = threading.Lock()
+        self._made: Any = None
+
+    def make(self) -> Any:
+        """The adapter."""
+        with self._guard:
+            if self._made is None:
+                self._made = self._build()
+            return self._made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.make(), name)
+
+
+def _build(settings: Settings) -> World:
+    from responder.ports import World  # noqa: PLC0415 - pydantic only once it is needed
+
+    google = _Installed.google or _live()
+    gke = _Later(lambda: _gke(google, settings))
+    logs = _Later(lambda: _logs(google))
+    projects = _Later(lambda: _rest(google, "ResourceManager"))
+    instances = _Later(lambda: _rest(google, "Compute"))
+
+    def scc() -> Any:
+        from responder.live.scc import Scc  # noqa: PLC0415 - heavy
+
+        made = Scc(google.securitycenter(), settings.scc_parent)
+        # The other clients are imported while SCC is waited for: nothing else is asked before it has answered.
+        threading.Thread(target=_warm, args=(gke, logs, projects), daemon=True, name="warm").start()
+        return made
+
+    return World(
+        settings=settings,
+        scc=cast("Any", _Later(scc)),
+        clusters=cast("Any", gke),
+        connect=_Connections(google),
+        logs=cast("Any", logs),
+        projects=cast("Any", projects),
+        instances=cast("Any", instances),
+        records=store(settings),
+        now=_Installed.now,
+    )
+
+
+def _warm(*adapters: _Later) -> None:
+    import responder.live.kubernetes  # noqa: F401, PLC0415 - imported for the threads that come next
+
+    for adapter in adapters:
+        with contextlib.suppress(Unanswered):  # said by whoever asks
+            adapter.make()
+
+
+def _live() -> Google:
+    from responder.live.google import LiveGoogle  # noqa: PLC0415 - heavy
+
+    return LiveGoogle()
+
+
+def _gke(google: Google, settings: Settings) -> Any:
+    from responder.live.gke import Gke  # noqa: PLC0415 - heavy
+
+    return Gke(google.container(), settings.endpoints)
+
+
+def _logs(google: Google) -> Any:
+    from responder.live.logs import CloudLogging  # noqa: PLC0415 - heavy
+
+    return CloudLogging(google.logging())
+
+
+def _rest(google: Google, name: str) -> Any:
+    from responder.live import rest  # noqa: PLC0415 - heavy
+
+    return getattr(rest, name)(google)
+
+
+class _Connections:
+    """One set of connections for each control plane, kept as long as the process."""
+
+    def __init__(self, google: Google) -> None:
+        self._google = google
+        self._guard = threading.Lock()
+        self._open: dict[Access, Kubernetes] = {}
+
+    def __call__(self, access: Access) -> Kubernetes:
+        """Reads of the cluster behind `access`."""
+        from responder.live.kubernetes import Cluster  # noqa: PLC0415 - heavy
+
+        with self._guard:
+            if access not in self._open:
+                self._open[access] = Cluster(self._google.cluster(access), self._google.token)
+            return self._open[access]

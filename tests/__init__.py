@@ -1,0 +1,1 @@
+"""Mirrors `responder/` and `lab/`."""

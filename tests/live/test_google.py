@@ -1,0 +1,121 @@
+"""How the clients of Google are made: late, once, and without the environment's proxies."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.oauth2 import credentials as oauth2
+
+from responder.errors import Unanswered
+from responder.live.google import Address, LiveGoogle
+from responder.ports import Access
+from tests.live.shop import CLUSTER
+
+
+@pytest.fixture(autouse=True)
+def no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty home, and no metadata server; returns where the credentials may be put."""
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme-sec")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    return tmp_path
+
+
+def log_in(folder: Path) -> None:
+    given = {"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}
+    (folder / "application_default_credentials.json").write_text(json.dumps(given), encoding="utf-8")
+
+
+class Renewing(oauth2.Credentials):
+    """Credentials whose token is renewed without a network; `renewed` counts."""
+
+    def __init__(self, *, expires_in: timedelta) -> None:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        super().__init__(token="first", expiry=now + expires_in)  # type: ignore[no-untyped-call] # google-auth
+        self.renewed = 0
+
+    def refresh(self, _: Any) -> None:
+        self.renewed += 1
+        self.token = f"renewed-{self.renewed}"
+        self.expiry = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
+
+
+class Known(LiveGoogle):
+    """LiveGoogle with credentials that are given."""
+
+    def __init__(self, credentials: Any) -> None:
+        super().__init__()
+        self.given = credentials
+
+    def _credentials(self) -> Any:
+        return self.given
+
+
+CLIENTS: list[Callable[[LiveGoogle], object]] = [
+    LiveGoogle.securitycenter,
+    LiveGoogle.container,
+    LiveGoogle.logging,
+    LiveGoogle.http,
+]
+
+
+@pytest.mark.parametrize("ask", [*CLIENTS, LiveGoogle.token])
+def test_nothing_is_read_before_a_client_is_asked_for_and_then_missing_credentials_are_a_reason(
+    ask: Callable[[LiveGoogle], object],
+) -> None:
+    google = LiveGoogle()
+    with pytest.raises(Unanswered) as caught:
+        ask(google)
+    assert caught.value.why == "denied"
+    assert "gcloud auth application-default login" in caught.value.mend
+
+
+@pytest.mark.parametrize("ask", CLIENTS)
+def test_a_client_is_made_once_for_all_threads(no_surroundings: Path, ask: Callable[[LiveGoogle], object]) -> None:
+    log_in(no_surroundings)
+    google = LiveGoogle()
+    made: list[object] = []
+    threads = [threading.Thread(target=lambda: made.append(ask(google))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8
+    assert len({id(client) for client in made}) == 1
+
+
+def test_the_session_uses_no_proxy_follows_no_redirect_and_has_room_for_a_hundred(no_surroundings: Path) -> None:
+    log_in(no_surroundings)
+    session = LiveGoogle().http()
+    assert (session.trust_env, session.max_redirects) == (False, 0)
+    settings = session.merge_environment_settings("https://compute.googleapis.com/", {}, None, None, None)
+    assert not settings["proxies"]
+    adapter: Any = session.get_adapter("https://compute.googleapis.com/")
+    assert adapter._pool_maxsize >= 100
+    assert adapter.max_retries.is_retry("GET", 503)
+    assert not adapter.max_retries.is_retry("POST", 503)
+    assert not adapter.max_retries.is_retry("GET", 429)
+
+
+@pytest.mark.parametrize(("minutes", "token", "renewed"), [(60, "first", 0), (4, "renewed-1", 1), (-1, "renewed-1", 1)])
+def test_a_token_holds_for_five_minutes_at_least(minutes: int, token: str, renewed: int) -> None:
+    credentials = Renewing(expires_in=timedelta(minutes=minutes))
+    google = Known(credentials)
+    assert [google.token(), google.token()] == [token, token]
+    assert credentials.renewed == renewed
+
+
+def test_a_control_plane_is_asked_over_tls_at_the_host_of_the_access_and_google_at_its_own() -> None:
+    access = Access(kind="public", host="203.0.113.7", ca_pem="PEM", cluster=CLUSTER)
+    google = LiveGoogle()
+    assert google.cluster(access) == Address(url="https://203.0.113.7", ca_pem="PEM")
+    assert google.base_url("compute") == "https://compute.googleapis.com"
