@@ -119,7 +119,7 @@ def _run(running: Any, scc_parent: str, store: Path, notification: bytes) -> tup
 
     os.environ["RESPONDER_SCC_PARENT"], os.environ["RESPONDER_STORE"] = scc_parent, str(store)
     wiring.install(LabGoogle(running.endpoints.model_dump(mode="json")), now=running.lab.now)
-    application = functions_framework.create_app("respond", str(ROOT / "main.py"))
+    application = functions_framework.create_app("respond", str(ROOT / "main.py"))  # type: ignore[no-untyped-call] # it has no types
     response = application.test_client().post("/", json=push_body(notification, "1"))
     records = wiring.store()
     lines = list(records.list(RecordQuery(limit=1000)))

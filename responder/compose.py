@@ -26,6 +26,7 @@ from responder.redact import Redactor
 from responder.settings import Settings
 from responder.timeline import timeline
 
+_LINE: Final = 1000
 _NO_TRIAGE: Final = "not judged: this version gathers the evidence and leaves the verdict to a person"
 _NO_ANSWER: Final = "this version investigates only: it deletes and isolates nothing"
 
@@ -112,8 +113,8 @@ _TEXTS: Final[dict[str, dict[str, Any]]] = {
     "owners": {"links": {"annotations": "words"}},
     "namespace": {"annotations": "words"},
     "pod_events": {"": {"message": "text"}},
-    "pod_log": {"entries": {"text": "text"}},
-    "node_log": {"entries": {"text": "text"}},
+    "pod_log": {"entries": {"text": "line"}},
+    "node_log": {"entries": {"text": "line"}},
     "audit_log": {"entries": {"command": "args", "user_agent": "text"}},
     "deletion": {"user_agent": "text"},
 }
@@ -136,7 +137,12 @@ def _words(redactor: Redactor, words: dict[str, str]) -> dict[str, str]:
     return {key: redactor.text(text) for key, text in words.items()}
 
 
-_WAYS: Final[dict[str, Any]] = {"text": Redactor.text, "args": Redactor.args, "words": _words}
+def _line(redactor: Redactor, text: str) -> str:
+    """Redacted before it is cut: a secret that the cut would halve is still one."""
+    return redactor.text(text, limit=_LINE * 4)[:_LINE]
+
+
+_WAYS: Final[dict[str, Any]] = {"text": Redactor.text, "line": _line, "args": Redactor.args, "words": _words}
 
 
 def _hold(finding: Finding, target: Target, evidence: Evidence) -> tuple[str, ...]:

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
         Workload,
     )
     from responder.finding import ClusterRef, Finding, Target
-    from responder.record import Record, RecordedFinding, ReviewEntry, ReviewState, ReviewVerdict, Subject, Verdict
+    from responder.record import (
+        Record,
+        RecordedFinding,
+        ReviewEntry,
+        ReviewState,
+        ReviewVerdict,
+        Subject,
+        Traits,
+        Verdict,
+    )
     from responder.settings import Settings
 
 
@@ -227,19 +236,6 @@ class RecordLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traits:
-    """What makes a record like another.
-
-    The image's digest, the top owner (`project/location/cluster/namespace/Kind/name`), and the shapes of its command
-    lines (`compiler.Build.shape`).
-    """
-
-    image_digest: str = ""
-    owner: str = ""
-    shapes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Precedent:
     """An earlier record that shares a trait; `reviewed` is the analyst's verdict, None while nobody has said."""
 
@@ -272,7 +268,10 @@ class Records(Protocol):
         """Write the record and return it with its new revision; `StaleClaim` where the claim is no longer ours."""
 
     def release(self, claim: Claim, seen: int) -> bool:
-        """Give the claim back, unless findings joined since `seen` of them were read: then it is kept, and True."""
+        """Give the claim back, unless something joined since: then it is kept, and True.
+
+        `seen` is how many occurrences of the record's findings the holder has read.
+        """
 
     def load(self, record_id: str) -> Record | None:
         """The record with its reviews, or None where it was not saved yet."""

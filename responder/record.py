@@ -230,6 +230,18 @@ class Gap(Model):
     mend: str
 
 
+class Traits(Model):
+    """What makes a record like another.
+
+    The image's digest, the top owner (`project/location/cluster/namespace/Kind/name`), and the shapes of its command
+    lines (`compiler.Build.shape`).
+    """
+
+    image_digest: str = ""
+    owner: str = ""
+    shapes: tuple[str, ...] = ()
+
+
 class Round(Model):
     """One time that sources were asked: which questions, and which of them got an answer."""
 
@@ -251,6 +263,7 @@ class Provenance(Model):
     finished: datetime | None
     gaps: tuple[Gap, ...] = ()
     rounds: tuple[Round, ...] = ()
+    traits: Traits = Traits()
     errors: tuple[str, ...] = ()
 
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder import filters, runbook
-from responder.commands import files_to_copy
 from responder.evidence import Endpoint, Evidence, Missing, Node, OwnerContact, Window, Workload
 from responder.finding import ClusterRef, Finding, Mitre, Process, Target
 from responder.record import Command, Step
+from responder.runbook.commands import files_to_copy
 from tests.builders import EVENT_TIME, TARGET
 from tests.sheets import (
     CONSOLE,

@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from responder import report
 from responder.finding import Finding
-from responder.ports import RecordLine
+from responder.ports import Precedent, RecordLine
 from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "finding_json",
     "findings_of",
     "line_of",
+    "precedent_of",
     "record_of",
     "review_json",
 ]
@@ -99,6 +100,20 @@ def line_of(row: Sequence[Any]) -> RecordLine:
         gaps=gaps,
         stage=stage,
         revision=revision,
+    )
+
+
+def precedent_of(row: Sequence[Any]) -> Precedent:
+    """A row of the store's question for precedents."""
+    record_id, window_start, verdict, reviewed, image, owner, shape = row
+    return Precedent(
+        record_id=record_id,
+        window_start=datetime.fromisoformat(window_start),
+        verdict=verdict,
+        reviewed=reviewed,
+        same_image=bool(image),
+        same_owner=bool(owner),
+        same_shape=bool(shape),
     )
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from responder.finding import Finding, Target
-    from responder.ports import Clock, Delivery, RecordLine, RecordQuery
-    from responder.record import Record, RecordedFinding, ReviewEntry
+    from responder.ports import Clock, Delivery, Precedent, RecordLine, RecordQuery
+    from responder.record import Record, RecordedFinding, ReviewEntry, Traits
 
 
 class SqliteRecords:
@@ -121,6 +121,9 @@ class SqliteRecords:
                 f"UPDATE records SET {names}, revision = revision + 1 WHERE id = ?",  # noqa: S608 - our own column names
                 (*columns.values(), record.id),
             )
+            db.execute("DELETE FROM traits WHERE record_id = ?", (record.id,))
+            rows = [(record.id, kind, value) for kind, value in _traits(record.provenance.traits)]
+            db.executemany("INSERT INTO traits VALUES (?, ?, ?)", rows)
             return self._compose(db, record)
 
     def release(self, claim: Claim, seen: int) -> bool:
@@ -191,6 +194,19 @@ class SqliteRecords:
             rows = self._file.db().execute(statement, (*given.values(), max(query.limit, 0))).fetchall()
         return map(_documents().line_of, rows)
 
+    def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
+        """Finished records of windows that started earlier and share a trait, newest first."""
+        shared = _traits(traits)
+        if not shared:
+            return ()
+        wanted = ", ".join("(?, ?)" for _ in shared)
+        with self._file.errors():
+            rows = self._file.db().execute(
+                _PRECEDENTS.format(wanted=wanted),
+                (*(word for pair in shared for word in pair), _stamp(before), limit),
+            )
+            return tuple(_documents().precedent_of(row) for row in rows.fetchall())
+
     # --- reviews, rejects, counters -----------------------------------------------------------------------------------
 
     def review(self, record_id: str, entry: ReviewEntry, *, revision: int) -> Record:
@@ -258,10 +274,24 @@ class SqliteRecords:
 _OCCURRENCES: Final = (
     "SELECT key, event_time, state, mute, message_id, received FROM occurrences WHERE record_id = ? ORDER BY rowid"
 )
+_PRECEDENTS: Final = (
+    "SELECT r.id, r.window_start, r.verdict, (SELECT json_extract(v.json, '$.verdict') FROM reviews AS v"
+    " WHERE v.record_id = r.id AND json_extract(v.json, '$.verdict') IS NOT NULL ORDER BY v.seq DESC LIMIT 1),"
+    " MAX(t.kind = 'image'), MAX(t.kind = 'owner'), MAX(t.kind = 'shape')"
+    " FROM traits AS t JOIN records AS r ON r.id = t.record_id"
+    " WHERE (t.kind, t.value) IN (VALUES {wanted}) AND r.window_start < ? AND r.stage = 'finished'"
+    " GROUP BY r.id ORDER BY r.window_start DESC LIMIT ?"
+)
 _OCCURRENCES_OF_KEY: Final = (
     "SELECT r.id, o.event_time, o.state, o.mute FROM records AS r JOIN occurrences AS o ON o.record_id = r.id"
     " WHERE r.subject = ? AND o.key = ? ORDER BY r.window_start DESC"
 )
+
+
+def _traits(traits: Traits) -> list[tuple[str, str]]:
+    """Each trait once, by its kind; what is not known is no trait."""
+    pairs = [("image", traits.image_digest), ("owner", traits.owner), *(("shape", shape) for shape in traits.shapes)]
+    return list(dict.fromkeys((kind, _clean(value)) for kind, value in pairs if value))
 
 
 @cache

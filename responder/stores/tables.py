@@ -85,6 +85,13 @@ CREATE TABLE rejected (
     data BLOB NOT NULL,
     received TEXT NOT NULL
 ) STRICT;
+CREATE TABLE traits (
+    record_id TEXT NOT NULL REFERENCES records,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, value, record_id)
+) STRICT;
+CREATE INDEX traits_by_record ON traits (record_id);
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 """
 

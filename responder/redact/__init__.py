@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from responder.errors import ResponderError
 from responder.finding import Conflict, Finding, PodRef, Process
-from responder.redact_rules import (
+from responder.redact.rules import (
     BEARER,
     COOKIE,
     ENV_PAIR,

@@ -5,8 +5,8 @@ https://cloud.google.com/security-command-center/docs/findings/threats/launch-co
 A step is `done` where everything that the page asks for was found, `partly` where some of it was, `impossible` where
 nothing could be had, and `human` where only a person can do it and has what is needed to. Steps 1 to 4 are answered by
 evidence alone. Step 5 is `human` as long as no file is taken out of the container by the responder, and `impossible`
-where the pod is gone, replaced or not known. Step 6 is `done` where the techniques and the plan stand on the evidence of
-this record, `partly` where the other findings are not known. Step 7 is `human`: somebody writes to the owner, and
+where the pod is gone, replaced or not known. Step 6 is `done` where the techniques and the plan stand on this record's
+evidence, `partly` where the other findings are not known. Step 7 is `human`: somebody writes to the owner, and
 somebody decides on the pod.
 
 Give these functions the finding as the record has it: redacted. Paths of its command line become copy commands.
@@ -18,14 +18,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from responder import commands as by_hand
-from responder import links as pages
-from responder import parts
 from responder.evidence import Evidence, Found, OwnerContact
 from responder.finding import Finding, Mitre, Target
-from responder.known import LOG_WINDOW, Known, known
-from responder.parts import Part
 from responder.record import ByHand, Command, Plan, Step, StepStatus, Technique
+from responder.runbook import commands as by_hand
+from responder.runbook import links as pages
+from responder.runbook import parts
+from responder.runbook.known import LOG_WINDOW, Known, known
+from responder.runbook.parts import Part
 
 STEP_TITLES: Final = (
     "Review finding details",
@@ -101,7 +101,7 @@ def links(
     contacts: Sequence[OwnerContact] = (),
     log_window: timedelta = LOG_WINDOW,
 ) -> dict[str, str]:
-    """Every link whose parts are all valid, by name: `responder.links.TITLES` has what each is."""
+    """Every link whose parts are all valid, by name: `responder.runbook.links.TITLES` has what each is."""
     return pages.links(known(finding, target, evidence, console, contacts, log_window))
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from responder.commands import files_to_copy
 from responder.evidence import AuditExtract, Found, LogExtract, Missing
 from responder.finding import TOLD_FIELDS
-from responder.known import Known
+from responder.runbook.commands import files_to_copy
+from responder.runbook.known import Known
 
 
 class Part(NamedTuple):

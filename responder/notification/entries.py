@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from responder.finding import Container, NodeRef, PodRef, Process
-from responder.place import Place
+from responder.notification.place import Place
 
 MAX_ENTRIES: Final = 200
 """Entries that are kept of each list."""

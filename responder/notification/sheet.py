@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from responder import entries, names
+from responder import names
 from responder.errors import MalformedNotification
 from responder.finding import ClusterRef, Finding, Mitre
-from responder.place import Place
-from responder.told import CLUSTER, tell
+from responder.notification import entries
+from responder.notification.place import Place
+from responder.notification.told import CLUSTER, tell
 
 _SCC_KEY: Final = re.compile(r".*/sources/([0-9]+)(?:/locations/[^/]+)?/findings/([A-Za-z0-9]+)")
 

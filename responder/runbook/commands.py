@@ -16,11 +16,11 @@ from typing import Final
 from responder.errors import Unanswered
 from responder.evidence import Found, Workload
 from responder.finding import Finding
-from responder.known import Known
-from responder.links import audit_filter, node_filter, pod_filter, related_filter
 from responder.names import is_valid, location_type
 from responder.quoting import lql, shell
 from responder.record import Command
+from responder.runbook.known import Known
+from responder.runbook.links import audit_filter, node_filter, pod_filter, related_filter
 
 GRACE_SECONDS: Final = 30
 LOG_LIMIT: Final = 1000

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from responder import names
-from responder.entries import Entries
 from responder.finding import TOLD_FIELDS, ClusterRef, Conflict
-from responder.place import Place
+from responder.notification.entries import Entries
+from responder.notification.place import Place
 
 Value = str | tuple[str, ...]
 

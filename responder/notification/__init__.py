@@ -56,7 +56,7 @@ def classify(data: bytes) -> Finding | Foreign:
         return Foreign.DELETION
     if _deeper(document, MAX_DEPTH):
         raise MalformedNotification(f"the JSON is nested deeper than {MAX_DEPTH}")
-    from responder import sheet  # noqa: PLC0415 - a message of others never needs it
+    from responder.notification import sheet  # noqa: PLC0415 - a message of others never needs it
 
     parts = sheet.Sheet.of(document)
     return sheet.transcribe(parts) if sheet.is_gke(parts) else Foreign.NOT_GKE
@@ -69,7 +69,7 @@ def finding_of(document: dict[str, Any]) -> Finding:
     """
     if not isinstance(document.get("finding"), dict) and _unusual(document) is None:
         raise MalformedNotification("no finding in it")
-    from responder import sheet  # noqa: PLC0415 - as above
+    from responder.notification import sheet  # noqa: PLC0415 - as above
 
     return sheet.transcribe(sheet.Sheet.of(document))
 

@@ -15,9 +15,9 @@ from responder import filters
 from responder.errors import Unanswered
 from responder.evidence import Found, Window
 from responder.finding import CATEGORY
-from responder.known import Known
 from responder.names import is_valid
 from responder.quoting import lql, url_part
+from responder.runbook.known import Known
 
 RUNBOOK: Final = (
     "https://cloud.google.com/security-command-center/docs/findings/threats/launch-code-compiler-tool-in-container"
