@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check eval e2e chaos soak bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z.]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 10
@@ -26,12 +26,25 @@ check: .venv/ready  ## lint, types, layers, generated files
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
 	@$(PY) -m lab.schema --check && $(PY) -m responder.schema --check
 
+eval: .venv/ready  ## triage against the corpus: confusion matrix, misses, each signal's worth
+	@$(CLEAN) .venv/bin/responder triage eval tests/corpus
+
+e2e: .venv/ready  ## delivery on real parts: Pub/Sub and Firestore emulators, the function host, kills and faults
+	@$(CLEAN) $(PY) -m tests.proof --events 3
+	@$(CLEAN) $(PY) -m lab e2e
+
+chaos: .venv/ready  ## the long run of kills and faults (10 minutes and more)
+	@$(CLEAN) $(PY) -m lab chaos
+
+soak: .venv/ready  ## 120 findings a minute for 10 minutes, memory over 5,000 findings
+	@$(CLEAN) $(PY) -m lab.bench --soak
+
 bench: .venv/ready  ## speed and memory, as ratios within one run
 	@$(CLEAN) $(PY) -m lab.bench
 
 lock: .venv/ready  ## requirements.lock anew: names, versions, hashes, no address
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --extra cli --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
+	  --no-emit-index-url --no-emit-find-links --extra cli --extra firestore --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
 
 clean:  ## remove what was made
 	@rm -rf .venv .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`python -m lab`: serve a scenario, run the function against one, or the demo."""
+"""`python -m lab`: serve a scenario, run the function against one, the demo, and the proofs of delivery."""
 
 from __future__ import annotations
 
@@ -28,20 +28,35 @@ def _arguments() -> argparse.Namespace:
     respond.add_argument("--store", type=Path, help="keep the record store here")
     respond.add_argument("--journal", type=Path, help="write what was done to the lab here, as JSON")
     commands.add_parser("demo", help="a finding in, a record out, shown in the terminal")
+    commands.add_parser("e2e", help="real Pub/Sub (or its stand-in), function host and store, and a short chaos")
+    chaos = commands.add_parser("chaos", help="kills, faults and a bad day's traffic, and a judge at the end")
+    chaos.add_argument("--seconds", type=float, default=600.0)
+    chaos.add_argument("--kills", type=int, default=200)
+    chaos.add_argument("--faults", type=int, default=1000)
+    chaos.add_argument("--messages", type=int, default=2000)
+    chaos.add_argument("--seed", type=int, default=None, help="default: another each time; it is printed")
+    chaos.add_argument("--outage", type=float, default=30.0, help="seconds for which the store is down meanwhile")
+    _store_argument(chaos)
+    chaos.add_argument("--naive", action="store_true", help="the naive function instead, which the judge must refuse")
+    _store_argument(commands.add_parser("points", help="a worker dies at every named point, once and twice"))
+    _store_argument(commands.add_parser("holes", help="each dependency in turn accepts and never answers"))
     return parser.parse_args()
 
 
+def _store_argument(parser: argparse.ArgumentParser) -> None:
+    text = "default: SQLite, then Firestore where its emulator is installed"
+    parser.add_argument("--store", choices=("sqlite", "firestore"), default="", help=text)
+
+
 def main() -> int:
-    """Exit codes: 0 done, 1 no record was made, 2 a file is wrong."""
+    """Exit codes: 0 done, 1 no record was made or something did not hold, 2 a file is wrong."""
     arguments = _arguments()
     clean_this_process()
     # SIGTERM unwinds like Ctrl-C, so that every process that was started ends with this one.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if arguments.command == "demo":
-            from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
-
-            return demo()
+        if arguments.command in {"demo", "e2e", "chaos", "points", "holes"}:
+            return _program(arguments)
         from pydantic import ValidationError  # noqa: PLC0415 - the same
         from yaml import YAMLError  # noqa: PLC0415 - the same
 
@@ -55,6 +70,26 @@ def main() -> int:
         return _respond(scenario, notification, arguments)
     except KeyboardInterrupt:
         return 130
+
+
+def _program(arguments: argparse.Namespace) -> int:
+    """A command that brings its own scenario."""
+    if arguments.command == "demo":
+        from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
+
+        return demo()
+    if arguments.command == "e2e":
+        from lab.e2e import e2e  # noqa: PLC0415 - the same
+
+        return e2e()
+    if arguments.command == "chaos":
+        from lab.chaos import run  # noqa: PLC0415 - the same
+
+        return run(arguments)
+    from lab import holes, points  # noqa: PLC0415 - the same
+
+    proof = points.run if arguments.command == "points" else holes.run
+    return proof(arguments.store)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -44,11 +44,9 @@ def demo() -> int:
 
 
 def _show(store: Path) -> int:
-    from responder.terminal import print_record  # noqa: PLC0415 - the same
-    from rich.console import Console  # noqa: PLC0415 - not needed where the function failed
-
-    from responder.ports import RecordQuery  # noqa: PLC0415 - the same
+    from responder.ports import RecordQuery  # noqa: PLC0415 - not needed where the function failed
     from responder.stores.sqlite import SqliteRecords  # noqa: PLC0415 - the same
+    from responder.terminal import print_record, standard_output  # noqa: PLC0415 - the same
     from responder.wiring import utc_now  # noqa: PLC0415 - the same
 
     records = SqliteRecords(store, now=utc_now)
@@ -58,7 +56,7 @@ def _show(store: Path) -> int:
     if record is None:
         print("demo: no record was made", file=sys.stderr)
         return 1
-    print_record(record, Console())
+    print_record(record, standard_output())
     file = _FOLDER / "record.json"
     file.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
     print(f"\nrecord: {_shown(file)}\nstore:  {_shown(store)}")

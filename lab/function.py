@@ -1,17 +1,25 @@
-"""The function of main.py, wired to a lab: `functions-framework --source lab/function.py --target respond`.
+"""The functions of main.py, wired to a lab: `functions-framework --source lab/function.py --target respond`.
 
-`LAB_ENDPOINTS` names the file with the endpoints that the lab printed. Nothing in the product reads it.
+`LAB_ENDPOINTS` names the file with the endpoints that the lab printed; `LAB_CRASH`, where it is set, the folder of
+`lab.crashing`. Nothing in the product reads them.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from lab.google import from_file
-from main import respond
+from main import respond, sweep
 from responder import wiring
 
 _google = from_file(os.environ["LAB_ENDPOINTS"])
-wiring.install(_google, now=_google.now)
+if "LAB_CRASH" in os.environ:
+    from lab import crashing
 
-__all__ = ["respond"]
+    crashing.warm()
+    wiring.install(_google, now=_google.now, wrap=crashing.fuse(Path(os.environ["LAB_CRASH"])))
+else:
+    wiring.install(_google, now=_google.now)
+
+__all__ = ["respond", "sweep"]

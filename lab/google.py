@@ -26,10 +26,17 @@ class LabGoogle:
         self._endpoints = endpoints
         self._channel_lock = threading.Lock()
         self._channel: Any = None
+        self._pubsub_channel: Any = None
 
     def now(self) -> datetime:
-        """The lab's clock: as far ahead of ours as it was when the lab printed its endpoints."""
-        return datetime.now(UTC) + timedelta(seconds=float(self._endpoints["clock_offset_seconds"]))
+        """The lab's clock: as far ahead of ours as it was when the lab printed its endpoints, and the leaps since.
+
+        Leaps are told by the file that `ahead_file` names, where there is one: `lab.clock`.
+        """
+        ahead = float(self._endpoints["clock_offset_seconds"])
+        if "ahead_file" in self._endpoints:
+            ahead += float(Path(self._endpoints["ahead_file"]).read_text(encoding="ascii"))
+        return datetime.now(UTC) + timedelta(seconds=ahead)
 
     def channel(self) -> Any:
         """One plain gRPC channel to the lab, for all services."""
@@ -37,7 +44,9 @@ class LabGoogle:
 
         with self._channel_lock:
             if self._channel is None:
-                self._channel = grpc.insecure_channel(self._endpoints["grpc"])
+                # Google's own transports set no limit either; gRPC's is 4 MB.
+                options = [("grpc.max_receive_message_length", -1)]
+                self._channel = grpc.insecure_channel(self._endpoints["grpc"], options=options)
             return self._channel
 
     def securitycenter(self) -> Any:
@@ -59,6 +68,27 @@ class LabGoogle:
         )
 
         return _client(LoggingServiceV2Client, self.channel())
+
+    def publisher(self) -> Any:
+        """Pub/Sub's own low-level client on the channel to the endpoint `pubsub`."""
+        from google.pubsub_v1 import PublisherClient  # noqa: PLC0415 - heavy
+
+        return _client(PublisherClient, self._pubsub())
+
+    def subscriber(self) -> Any:
+        """The same for who pulls."""
+        from google.pubsub_v1 import SubscriberClient  # noqa: PLC0415 - heavy
+
+        return _client(SubscriberClient, self._pubsub())
+
+    def _pubsub(self) -> Any:
+        """Pub/Sub is beside the lab: an endpoint of its own, and a port where nothing listens where none is named."""
+        import grpc  # noqa: PLC0415 - heavy
+
+        with self._channel_lock:
+            if self._pubsub_channel is None:
+                self._pubsub_channel = grpc.insecure_channel(str(self._endpoints.get("pubsub") or "127.0.0.1:1"))
+            return self._pubsub_channel
 
     def http(self) -> requests.Session:
         """A session with the lab's token."""

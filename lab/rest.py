@@ -146,7 +146,7 @@ class _Google:
         bindings = [{"role": "roles/container.clusterViewer", "members": [responder]}]
         if known.owners:
             bindings.append({"role": "roles/owner", "members": list(known.owners)})
-        return web.json_response({"version": 1, "etag": "BwYlab=", "bindings": bindings})
+        return web.json_response({"version": 1, "etag": "BwYlabA=", "bindings": bindings})
 
     async def contacts(self, request: web.Request) -> web.Response:
         """Essential Contacts; the scenario's are for SECURITY alone."""

@@ -143,7 +143,13 @@ class Running:
 @contextlib.contextmanager
 def serve(scenario: Scenario, notification: Mapping[str, Any] | None = None) -> Iterator[Running]:
     """Serve a scenario from a thread while the block runs; all that was started has ended with it."""
-    lab = Lab(scenario, dict(notification or {}))
+    with serve_lab(Lab(scenario, dict(notification or {}))) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def serve_lab(lab: Lab) -> Iterator[Running]:
+    """The same for a lab that the caller made, which may be of a kind of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="lab", daemon=True)
     thread.start()

@@ -10,51 +10,42 @@ import binascii
 import getpass
 import json
 import os
+import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from responder import errors
+from responder import cli_delivery, cli_triage, log
+from responder.exits import CODES, ExitCode, said, stop
 
 if TYPE_CHECKING:
     from responder.ports import RecordLine, Records
     from responder.record import Record
     from responder.settings import Settings
 
-
-class ExitCode(IntEnum):
-    """What became of the command."""
-
-    OK = 0
-    REFUSED = 1
-    USAGE = 2
-    SETTINGS = 3
-    NOT_FOUND = 4
-    STALE = 5
-    FAILED = 6
-
-
-_CODES: Final = (
-    "Exit codes: 0 done; 1 not a finding of ours, or it cannot be read; 2 wrong usage; 3 a setting is absent or wrong; "
-    "4 no such record or file; 5 the record has changed since that revision; 6 the store or a source failed, try again."
-)
+__all__ = ["ExitCode", "app", "main"]
 
 app = typer.Typer(
-    help=f"Investigates 'Launch Code Compiler Tool In Container' findings on GKE.\n\n{_CODES}",
+    help=f"Investigates 'Launch Code Compiler Tool In Container' findings on GKE.\n\n{CODES}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-records_app = typer.Typer(help=f"Look through the records and review them.\n\n{_CODES}", no_args_is_help=True)
+records_app = typer.Typer(help=f"Look through the records and review them.\n\n{CODES}", no_args_is_help=True)
 app.add_typer(records_app, name="records")
+app.command()(cli_delivery.sweep)
+app.command()(cli_delivery.backfill)
+app.add_typer(cli_delivery.dead_letters_app, name="dead-letters")
+app.add_typer(cli_triage.triage_app, name="triage")
+app.command()(cli_triage.replay)
 
 
 class State(StrEnum):
@@ -99,13 +90,16 @@ class ListedVerdict(StrEnum):
 
 def main() -> None:
     """The console script `responder`."""
+    log.silence()  # it speaks to a person, and stdout is for what was asked for
+    # Ended is as broken off: claims are let go of on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
 
 
 # --- investigate ------------------------------------------------------------------------------------------------------
 
 
-@app.command(help=f"Investigate a finding, with Application Default Credentials, and print its record.\n\n{_CODES}")
+@app.command(help=f"Investigate a finding, with Application Default Credentials, and print its record.\n\n{CODES}")
 def investigate(
     source: Annotated[
         str,
@@ -118,8 +112,8 @@ def investigate(
 ) -> None:
     """Either a file or `--again`."""
     if bool(source) == bool(again):
-        _stop(ExitCode.USAGE, "give either FILE (- for stdin) or --again ID")
-    with _said():
+        stop(ExitCode.USAGE, "give either FILE (- for stdin) or --again ID")
+    with said():
         _show(_again(again) if again else _investigated(_read(source)), as_json=as_json)
 
 
@@ -129,7 +123,7 @@ def _investigated(data: bytes) -> list[Record]:
 
     finding = notification.read(_unwrapped(data))
     if finding is None:
-        _stop(ExitCode.REFUSED, "not ours: another category, not GKE, or the notice of a deletion")
+        stop(ExitCode.REFUSED, "not ours: another category, not GKE, or the notice of a deletion")
     settings = _settings()
     world = wiring.world(settings)
     # An id of its own for each run: that of a run that was killed would be taken for a message still at work.
@@ -138,7 +132,7 @@ def _investigated(data: bytes) -> list[Record]:
     for record_id in pipeline.respond(world, finding, delivery):
         record = world.records.load(record_id)
         if record is None:
-            _stop(ExitCode.FAILED, f"record {record_id} is being worked on by another instance: show it in a minute")
+            stop(ExitCode.FAILED, f"record {record_id} is being worked on by another instance: show it in a minute")
         found.append(record)
     return found
 
@@ -150,7 +144,7 @@ def _again(record_id: str) -> list[Record]:
     _one(wiring.store(settings), record_id)
     record = pipeline.again(wiring.world(settings), record_id)
     if record is None:
-        _stop(ExitCode.NOT_FOUND, f"there is no record {record_id}: `responder records list` has those there are")
+        stop(ExitCode.NOT_FOUND, f"there is no record {record_id}: `responder records list` has those there are")
     return [record]
 
 
@@ -160,23 +154,32 @@ def _read(source: str) -> bytes:
     try:
         return Path(source).read_bytes()
     except OSError as error:
-        _stop(ExitCode.NOT_FOUND, f"{source} cannot be read: {error.strerror}")
+        stop(ExitCode.NOT_FOUND, f"{source} cannot be read: {error.strerror}")
 
 
 def _unwrapped(data: bytes) -> bytes:
-    """The notification inside a Pub/Sub push body or a pulled message; anything else as it is."""
+    """The notification in a Pub/Sub push body, a pulled message or gcloud's list of one; a bare finding in an envelope.
+
+    Anything else as it is.
+    """
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return data
-    message = document.get("message") if isinstance(document, Mapping) else None
-    inner = message.get("data") if isinstance(message, Mapping) else None
-    if not isinstance(inner, str):
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]  # `gcloud scc findings list`, `gcloud pubsub subscriptions pull`
+    if not isinstance(document, Mapping):
         return data
-    try:
-        return base64.b64decode(inner, validate=True)
-    except (binascii.Error, ValueError):
-        _stop(ExitCode.REFUSED, "the message's data is not base64")
+    message = document.get("message")
+    inner = message.get("data") if isinstance(message, Mapping) else None
+    if isinstance(inner, str):
+        try:
+            return base64.b64decode(inner, validate=True)
+        except (binascii.Error, ValueError):
+            stop(ExitCode.REFUSED, "the message's data is not base64")
+    if isinstance(document.get("category"), str) and not {"finding", "findings"} & document.keys():
+        document = {"finding": document}
+    return json.dumps(document).encode()
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -201,7 +204,7 @@ def list_records(
         since=since.replace(tzinfo=UTC) if since else None,
         limit=limit,
     )
-    with _said(), _store() as records:
+    with said(), _store() as records:
         lines = list(records.list(query))
         for line in lines:
             typer.echo(_json_line(line) if as_json else _line(line))
@@ -231,7 +234,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
 ) -> None:
     """By its id."""
-    with _said(), _store() as records:
+    with said(), _store() as records:
         _show([_one(records, record_id)], as_json=as_json)
 
 
@@ -246,8 +249,8 @@ def export(
 ) -> None:
     """One by its id, or all."""
     if bool(record_id) == everything:
-        _stop(ExitCode.USAGE, "give either ID or --all")
-    with _said(), _store() as records:
+        stop(ExitCode.USAGE, "give either ID or --all")
+    with said(), _store() as records:
         if everything:
             _write("".join(record.model_dump_json() + "\n" for record in _all(records)), output)
         elif to is Form.MARKDOWN:
@@ -267,7 +270,7 @@ def _all(records: Records) -> Iterator[Record]:
             yield record
 
 
-@records_app.command(help=f"Add a review to a record; nothing that was said before is changed.\n\n{_CODES}")
+@records_app.command(help=f"Add a review to a record; nothing that was said before is changed.\n\n{CODES}")
 def review(
     record_id: Annotated[str, typer.Argument(metavar="ID")],
     state: Annotated[State, typer.Option(help="closed needs a verdict")],
@@ -279,10 +282,10 @@ def review(
     """Append-only."""
     if state is State.CLOSED and verdict is None:
         choices = ", ".join(ReviewVerdict)
-        _stop(ExitCode.USAGE, f"closing needs --verdict: one of {choices}")
+        stop(ExitCode.USAGE, f"closing needs --verdict: one of {choices}")
     from responder.record import ReviewEntry  # noqa: PLC0415 - `--help` must not load pydantic
 
-    with _said(), _store() as records:
+    with said(), _store() as records:
         record = _one(records, record_id)
         entry = ReviewEntry(
             state=state.value,
@@ -293,8 +296,8 @@ def review(
         )
         seen = record.provenance.revision if revision is None else revision
         reviewed = records.review(record_id, entry, revision=seen)
-        said = f", {reviewed.review.verdict}" if reviewed.review.verdict else ""
-        typer.echo(f"{record_id} is {reviewed.review.state}{said}, revision {reviewed.provenance.revision}")
+        word = f", {reviewed.review.verdict}" if reviewed.review.verdict else ""
+        typer.echo(f"{record_id} is {reviewed.review.state}{word}, revision {reviewed.provenance.revision}")
 
 
 @app.command(help="Print the JSON Schema of a record.")
@@ -330,7 +333,7 @@ def _store() -> Iterator[Records]:
 def _one(records: Records, record_id: str) -> Record:
     record = records.load(record_id)
     if record is None:
-        _stop(ExitCode.NOT_FOUND, f"there is no record {record_id}: `responder records list` has those there are")
+        stop(ExitCode.NOT_FOUND, f"there is no record {record_id}: `responder records list` has those there are")
     return record
 
 
@@ -339,11 +342,9 @@ def _show(records: list[Record], *, as_json: bool) -> None:
         for record in records:
             typer.echo(record.model_dump_json(indent=2))
         return
-    from rich.console import Console  # noqa: PLC0415 - not needed for JSON
+    from responder.terminal import print_record, standard_output  # noqa: PLC0415 - not needed for JSON
 
-    from responder.terminal import print_record  # noqa: PLC0415 - the same
-
-    console = Console(highlight=False)
+    console = standard_output()
     for record in records:
         print_record(record, console)
 
@@ -356,45 +357,9 @@ def _write(text: str, output: Path | None) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        _stop(ExitCode.REFUSED, f"{output} cannot be written: {error.strerror}")
+        stop(ExitCode.REFUSED, f"{output} cannot be written: {error.strerror}")
 
 
 def _printable(text: str) -> str:
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-_ENDINGS: Final[tuple[tuple[type[errors.ResponderError], ExitCode, Callable[[Any], str]], ...]] = (
-    (errors.SettingsError, ExitCode.SETTINGS, str),
-    (errors.MalformedNotification, ExitCode.REFUSED, lambda error: f"this cannot be read as a finding: {error}"),
-    (errors.StaleRevision, ExitCode.STALE, lambda error: f"{error}, and review what is there now"),
-    (errors.Busy, ExitCode.FAILED, lambda error: f"{error}: try again in a minute"),
-    (errors.ResponderError, ExitCode.FAILED, str),
-)
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What goes wrong, in one line and an exit code; no traceback, since the texts in it may not be ours."""
-    try:
-        yield
-    except errors.ResponderError as error:
-        code, words = next((code, words) for kind, code, words in _ENDINGS if isinstance(error, kind))
-        _stop(code, words(error), cause=error)
-    except typer.Exit:
-        raise
-    except BrokenPipeError:
-        # `responder records list | head`: whoever reads has enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.OK) from None
-    except Exception as error:  # noqa: BLE001 - a library's error text may hold a token, and a traceback its lines
-        from responder.redact import scrub  # noqa: PLC0415 - only where something went wrong
-
-        _stop(ExitCode.FAILED, f"failed: {scrub(error)}", cause=error)
-
-
-def _stop(code: ExitCode, message: str, *, cause: BaseException | None = None) -> NoReturn:
-    from responder import report  # noqa: PLC0415 - `--help` must not load pydantic
-
-    typer.echo(f"responder: {report.visible(message)}", err=True)
-    raise typer.Exit(code) from cause

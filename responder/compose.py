@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from responder import __version__, runbook
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
 from responder.owner import owner
+from responder.plan import plan
+from responder.ports import Precedent
 from responder.record import WINDOW as RECORD_WINDOW
 from responder.record import (
     Decision,
@@ -20,14 +24,19 @@ from responder.record import (
     Redactions,
     Round,
     Subject,
-    Triage,
+    Traits,
 )
 from responder.redact import Redactor
 from responder.settings import Settings
-from responder.timeline import timeline
+from responder.timeline import closed, timeline
+from responder.triage import NONE, Case, Tuning, judge
+from responder.triage.likeness import traits as traits_of
 
 _LINE: Final = 1000
-_NO_TRIAGE: Final = "not judged: this version gathers the evidence and leaves the verdict to a person"
+_RETRIES: Final = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes=8))
+"""How long after each round the gaps are asked again: three times, within a quarter of an hour."""
+_PATIENCE: Final = timedelta(minutes=15)
+_SECOND_LOOK: Final = timedelta(minutes=15)
 _NO_ANSWER: Final = "this version investigates only: it deletes and isolates nothing"
 
 
@@ -41,49 +50,95 @@ class Material(NamedTuple):
     evidence: Evidence
     started: datetime
     rounds: tuple[Round, ...]
+    read: int
     errors: tuple[str, ...] = ()
     redactions: Redactions = Redactions()
 
 
-def compose(material: Material, settings: Settings) -> Record:
+Precedents = Callable[[Traits], tuple[Precedent, ...] | None]
+"""Earlier records that share a trait; None where they cannot be asked for."""
+
+
+def compose(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning = NONE) -> Record:
     """The record of the material at stage `gathered`; `redactions` of an earlier save are added to."""
     redactor = Redactor()
-    findings = tuple(_recorded(redactor, one) for one in material.findings)
+    findings = tuple(_recorded(redactor, _as_confirmed(one, material)) for one in material.findings)
     finding = redactor.finding(material.finding)
-    evidence = redacted(material.evidence, redactor)
+    latest = material.rounds[-1].at
+    evidence = _settled(redacted(material.evidence, redactor), material.rounds, material.started, latest)
     told = (finding, material.target, evidence, settings.console)
     whose = owner(finding, evidence, settings.owner_keys)
+    sheet = runbook.sheet(*told, contacts=whose.contacts, log_window=settings.log_window)
+    case = Case.of_record(findings, material.target, evidence, None, latest)
+    traits = traits_of(case)
+    triage = judge(replace(case, history=precedents(traits)), tuning=tuning)
+    actions = plan(triage, finding, material.target, evidence, sheet.commands, sheet.links, whose.contacts)
     return Record(
         id=material.id,
         findings=findings,
         evidence=evidence,
-        triage=Triage(verdict="insufficient_data", summary=_NO_TRIAGE, reasons=(_NO_TRIAGE,)),
+        triage=triage,
         decision=Decision(reasons=_hold(finding, material.target, evidence)),
         outcome=Outcome(detail="nothing was done to the pod"),
-        plan=runbook.plan(*told),
+        plan=sheet.plan.model_copy(update={"actions": actions}),
         owner=whose,
         timeline=timeline(findings, evidence, material.started, None),
-        steps=runbook.steps(*told, contacts=whose.contacts, log_window=settings.log_window),
-        links=runbook.links(*told, contacts=whose.contacts, log_window=settings.log_window),
-        commands=runbook.commands(*told, log_window=settings.log_window),
-        provenance=_provenance(material, evidence),
+        steps=sheet.steps,
+        links=sheet.links,
+        commands=sheet.commands,
+        provenance=_provenance(material, evidence, traits),
         redactions=_added(material.redactions, redactor.counts),
     )
 
 
 def finish(record: Record, now: datetime) -> Record:
-    """The record with its outcome: nothing more is to be done."""
-    provenance = record.provenance.model_copy(update={"stage": "finished", "finished": now})
-    told = timeline(record.findings, record.evidence, record.provenance.started, now)
+    """The record with its outcome, and `due`: when it is to be looked at again, if ever."""
+    update = {"stage": "finished", "finished": now, "due": due(record)}
+    told = closed(record.timeline, now)
+    provenance = record.provenance.model_copy(update=update)
     return record.model_copy(update={"provenance": provenance, "timeline": told})
 
 
-def noted(record: Record, findings: tuple[RecordedFinding, ...]) -> Record:
+def due(record: Record) -> datetime | None:
+    """The next of: a gap whose time comes, the second look, the last look. None where the record is final."""
+    gaps = [gap.retry_at for gap in record.evidence.missing().values() if gap.retry_at]
+    looked = record.provenance.rounds[-1].at
+    looks = [at for at in looks_of(record) if at > looked] if isinstance(record.evidence.scc, Found) else []
+    return min([*gaps, *looks], default=None)
+
+
+def looks_of(record: Record) -> tuple[datetime, datetime]:
+    """When sources are asked again about what came later: 15 minutes after the event, and at the window's end."""
+    first = min(one.event_time for one in record.findings)
+    return first + _SECOND_LOOK, record.provenance.window_end
+
+
+def _settled(evidence: Evidence, rounds: tuple[Round, ...], started: datetime, now: datetime) -> Evidence:
+    """Each passing gap with the time to ask again; with none where it was asked often or long enough: it is final."""
+    tries = sum(one.kind == "gaps" for one in rounds)
+    is_over = tries >= len(_RETRIES) or now >= started + _PATIENCE
+    again = None if is_over else now + _RETRIES[tries]
+    changed = {
+        name: gap.model_copy(update={"retry_at": again}) for name, gap in evidence.missing().items() if gap.passing
+    }
+    return evidence.model_copy(update=changed)
+
+
+def noted(record: Record, findings: tuple[RecordedFinding, ...], read: int) -> Record:
     """The record with its findings' latest occurrences; the evidence and what follows from it stay."""
     redactor = Redactor()
     clean = tuple(_recorded(redactor, one) for one in findings)
     told = timeline(clean, record.evidence, record.provenance.started, record.provenance.finished)
-    return record.model_copy(update={"findings": clean, "timeline": told})
+    provenance = record.provenance.model_copy(update={"read": read})
+    return record.model_copy(update={"findings": clean, "timeline": told, "provenance": provenance})
+
+
+def _as_confirmed(one: RecordedFinding, material: Material) -> RecordedFinding:
+    """SCC's word for the finding that it confirmed, where its message may have been another's."""
+    if one.key != material.finding.key or isinstance(material.evidence.scc, Missing):
+        return one
+    said = {field.name: getattr(material.finding, field.name) for field in fields(Finding)}
+    return replace(one, **said)
 
 
 def _recorded(redactor: Redactor, one: RecordedFinding) -> RecordedFinding:
@@ -99,19 +154,20 @@ def redacted(evidence: Evidence, redactor: Redactor) -> Evidence:
         answer = getattr(evidence, name)
         if isinstance(answer, Found) and name in _TEXTS:
             changed[name] = answer.model_copy(update={"value": _clean(answer.value, _TEXTS[name], redactor)})
-    told = evidence.told.get("arguments")
-    if isinstance(told, Found) and isinstance(told.value, tuple):
-        clean = told.model_copy(update={"value": redactor.args(told.value)})
-        changed["told"] = {**evidence.told, "arguments": clean}
+    changed["told"] = {name: _told(redactor, answer) for name, answer in evidence.told.items()}
     return evidence.model_copy(update=changed)
 
 
 # Where free text stands in each answer: a field, or a field of each item of a tuple. `args` are argument lists.
 _TEXTS: Final[dict[str, dict[str, Any]]] = {
+    "scc": {"marks": "words"},
     "related": {"findings": {"args": "args", "binary": "text"}},
-    "pod": {"annotations": "words", "containers": {"command": "args", "args": "args"}},
-    "owners": {"links": {"annotations": "words"}},
-    "namespace": {"annotations": "words"},
+    "cluster": {"labels": "words"},
+    "node": {"labels": "words"},
+    "project": {"labels": "words"},
+    "pod": {"labels": "words", "annotations": "words", "containers": {"command": "args", "args": "args"}},
+    "owners": {"links": {"labels": "words", "annotations": "words"}},
+    "namespace": {"labels": "words", "annotations": "words"},
     "pod_events": {"": {"message": "text"}},
     "pod_log": {"entries": {"text": "line"}},
     "node_log": {"entries": {"text": "line"}},
@@ -133,8 +189,8 @@ def _clean(value: Any, texts: dict[str, Any], redactor: Redactor) -> Any:
     return value.model_copy(update=update) if update else value
 
 
-def _words(redactor: Redactor, words: dict[str, str]) -> dict[str, str]:
-    return {key: redactor.text(text) for key, text in words.items()}
+def _told(redactor: Redactor, answer: Found[str | tuple[str, ...]] | Missing) -> Found[str | tuple[str, ...]] | Missing:
+    return answer if isinstance(answer, Missing) else answer.model_copy(update={"value": redactor.told(answer.value)})
 
 
 def _line(redactor: Redactor, text: str) -> str:
@@ -142,7 +198,7 @@ def _line(redactor: Redactor, text: str) -> str:
     return redactor.text(text, limit=_LINE * 4)[:_LINE]
 
 
-_WAYS: Final[dict[str, Any]] = {"text": Redactor.text, "line": _line, "args": Redactor.args, "words": _words}
+_WAYS: Final[dict[str, Any]] = {"text": Redactor.text, "line": _line, "args": Redactor.args, "words": Redactor.words}
 
 
 def _hold(finding: Finding, target: Target, evidence: Evidence) -> tuple[str, ...]:
@@ -168,7 +224,7 @@ def _hold(finding: Finding, target: Target, evidence: Evidence) -> tuple[str, ..
     return tuple(reasons)
 
 
-def _provenance(material: Material, evidence: Evidence) -> Provenance:
+def _provenance(material: Material, evidence: Evidence, traits: Traits) -> Provenance:
     finding, target = material.finding, material.target
     start = min(one.event_time for one in material.findings)
     gaps = (
@@ -195,8 +251,16 @@ def _provenance(material: Material, evidence: Evidence) -> Provenance:
         finished=None,
         gaps=tuple(gaps),
         rounds=material.rounds,
-        errors=(*material.errors, *(p for one in material.findings for p in one.problems)),
+        traits=traits,
+        read=material.read,
+        errors=(*material.errors, *(p for one in material.findings for p in _problems(one))),
     )
+
+
+def _problems(finding: Finding) -> tuple[str, ...]:
+    left_out = finding.targets_left_out
+    told = (f"{left_out} more containers are named in the finding: they have no record",) if left_out else ()
+    return (*finding.problems, *told)
 
 
 def _added(old: Redactions, counts: dict[str, int]) -> Redactions:

@@ -28,6 +28,10 @@ TOLD_FIELDS: Final = (
 """What step 1 of Google's page tells the analyst to note, in its spelling; keys of `Finding.told` and `.read_from`."""
 
 
+MOST_TARGETS: Final = 10
+"""Containers of one finding that get a record each. SCC names one; a list without end is somebody's attempt."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """A container as the finding names it. `image_id` ends in `@sha256:…` where SCC knew the digest."""
@@ -167,7 +171,15 @@ class Finding:
     problems: tuple[str, ...] = ()
 
     def targets(self) -> tuple[Target, ...]:
-        """One for each container of each pod that is named; a single empty one where no pod is."""
+        """One for each container of each pod that is named, the first `MOST_TARGETS`; an empty one where no pod is."""
+        return self._targets()[:MOST_TARGETS] or (Target(),)
+
+    @property
+    def targets_left_out(self) -> int:
+        """How many more containers are named than there are targets."""
+        return max(0, len(self._targets()) - MOST_TARGETS)
+
+    def _targets(self) -> tuple[Target, ...]:
         found: dict[Target, None] = {}
         for pod in self.pods:
             names = [c.name for c in pod.containers if c.name]
@@ -175,7 +187,7 @@ class Finding:
                 names = [c.name for c in self.containers if c.name]
             for name in names or [""]:
                 found[Target(namespace=pod.namespace, pod=pod.name, container=name)] = None
-        return tuple(t for t in found if t.has_pod) or (Target(),)
+        return tuple(t for t in found if t.has_pod)
 
     def pod(self, target: Target) -> PodRef | None:
         """The finding's own entry for the target's pod."""

@@ -10,27 +10,31 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from responder import proof, related
-from responder.errors import Unanswered
+from responder.errors import PASSING, Unanswered
 from responder.evidence import Evidence, Found, Missing, Related, SccFinding, Window
 from responder.finding import Finding, Target
 from responder.ports import Around, World
 from responder.questions import AnyAnswer, Inquiry, Question, questions
 
 _WORKERS: Final = 10
-_RETRY: Final = timedelta(seconds=60)
+_REFUSALS: Final = frozenset({"not_found", "unverified"})
 
 
-Ask = Literal["everything", "missing", "scc"]
+Ask = Literal["everything", "missing", "gaps", "look", "scc"]
+_LATER: Final = frozenset({"pod_log", "audit_log", "deletion"})
+"""What tells of things that come after the compiler; the other findings are asked for in every round."""
+_OF_THE_CLUSTER: Final = frozenset({"node", "pod", "namespace", "pod_events", "owners", "proof"})
 
 
 class Gathered(NamedTuple):
     """The evidence, and the finding as SCC confirmed it (the message's own where SCC was silent).
 
-    `known` are the keys of all findings that SCC has in the window; `asked` the questions of this round.
+    `known` are the keys of all findings that SCC has in the window; `asked` the questions of this round; `refused`
+    whether SCC answered, and has no such finding or another one under its name.
     """
 
     evidence: Evidence
@@ -38,6 +42,7 @@ class Gathered(NamedTuple):
     target: Target
     known: frozenset[str]
     asked: tuple[str, ...]
+    refused: bool = False
 
 
 def gather(
@@ -45,8 +50,9 @@ def gather(
 ) -> Gathered:
     """Ask SCC, then everything else at once, and return by the deadline.
 
-    `ask="missing"` asks SCC and what `known` lacks; `"scc"` asks SCC alone (a finding that joined). Where SCC does not
-    have the finding, or has another one under its name, nothing else is asked.
+    `ask="missing"` asks SCC and what `known` lacks, `"gaps"` only what it lacks and may have an answer by now,
+    `"look"` also what tells of later events, `"scc"` SCC alone (a finding that joined). Where SCC does not have the
+    finding, or has another one under its name, nothing else is asked.
     """
     deadline = time.monotonic() + world.settings.deadline.total_seconds()
     # A pool for each record: a shared one that is too small makes a hundred findings wait for each other.
@@ -55,9 +61,9 @@ def gather(
         inquiry = Inquiry(world=world, finding=finding, target=target, now=world.now())
         _ask_scc(inquiry, pool, deadline)
         scc = inquiry.answers["scc"]
-        if isinstance(scc, Missing) and scc.why in {"not_found", "unverified"}:
+        if isinstance(scc, Missing) and scc.why in _REFUSALS:
             return _gathered(inquiry, known=known, asked=("scc",))
-        inquiry.answers.update(_settled(known, ask))
+        inquiry.answers.update(_settled(known, ask, questions(inquiry.finding)))
         asked = tuple(name for name in questions(inquiry.finding) if name not in inquiry.answers)
         _ask_all(inquiry, questions(inquiry.finding), pool, deadline)
         return _gathered(inquiry, known=known, asked=("scc", *asked))
@@ -65,20 +71,43 @@ def gather(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _settled(known: Evidence | None, ask: Ask) -> dict[str, AnyAnswer]:
+def _settled(known: Evidence | None, ask: Ask, all_: Mapping[str, Question]) -> dict[str, AnyAnswer]:
     """The answers that are not asked again."""
     if known is None:
         return {}
     old = {name: getattr(known, name) for name in type(known).model_fields if name not in {"told", "scc", "related"}}
     if ask == "scc":
         return old
+    if ask in {"gaps", "look"}:
+        open_ = _open(old, all_) | (_LATER if ask == "look" else frozenset())
+        return {name: answer for name, answer in old.items() if name not in open_}
     # The cluster is always asked: the way into it is not kept, and without it no other question of it can be.
-    return {name: answer for name, answer in old.items() if isinstance(answer, Found) and name != "cluster"}
+    again = {"cluster"}
+    if isinstance(known.owners, Found) and known.owners.value.broken_by:
+        again.add("owners")
+    return {name: answer for name, answer in old.items() if isinstance(answer, Found) and name not in again}
+
+
+def _open(old: Mapping[str, AnyAnswer], all_: Mapping[str, Question]) -> frozenset[str]:
+    """The passing gaps, what had no answer since they had none, and the cluster where one of its own is among them."""
+    gaps = {name for name, answer in old.items() if isinstance(answer, Missing)}
+    open_ = {name for name in gaps if old[name].passing}  # type: ignore[union-attr] # each is Missing
+    owners = old.get("owners")
+    if isinstance(owners, Found) and owners.value.broken_by.partition(":")[0] in PASSING:
+        gaps, open_ = gaps | {"owners"}, open_ | {"owners"}
+    for _ in all_:
+        open_ |= {name for name in gaps if name in all_ and set(all_[name].needs) & open_}
+    # The way into the cluster is not kept: it is asked for again with any question of its own.
+    return frozenset(open_ | ({"cluster"} if open_ & _OF_THE_CLUSTER else set()))
 
 
 def _gathered(inquiry: Inquiry, *, known: Evidence | None, asked: tuple[str, ...]) -> Gathered:
     seen = frozenset(f.key for f in inquiry.around.findings) if inquiry.around else frozenset()
-    return Gathered(_evidence(inquiry, known=known), inquiry.finding, inquiry.target, seen, asked)
+    scc, finding = inquiry.answers["scc"], inquiry.finding
+    if isinstance(scc, Missing):
+        finding = replace(finding, contacts={})  # nobody is written to because a message said so
+    refused = isinstance(scc, Missing) and scc.why in _REFUSALS
+    return Gathered(_evidence(inquiry, known=known), finding, inquiry.target, seen, asked, refused)
 
 
 def _ask_scc(inquiry: Inquiry, pool: ThreadPoolExecutor, deadline: float) -> None:
@@ -153,8 +182,7 @@ def _answer(inquiry: Inquiry, question: Question) -> AnyAnswer:
 
 
 def _evidence(inquiry: Inquiry, *, known: Evidence | None) -> Evidence:
-    """All answers in one place; a passing gap gets the time to ask again, a question not reached says why."""
-    again = inquiry.world.now() + _RETRY
+    """All answers in one place; a question that was not reached says why."""
     scc = inquiry.answers["scc"]
     unasked = Missing(why="not_asked", detail=f"SCC: {scc.detail}" if isinstance(scc, Missing) else "not reached")
     told: dict[str, AnyAnswer] = {
@@ -163,6 +191,8 @@ def _evidence(inquiry: Inquiry, *, known: Evidence | None) -> Evidence:
     }
     for name, reason in inquiry.finding.absent.items():
         told[name] = Missing(why="not_found", detail=reason)
+    if known is not None and isinstance(scc, Missing) and isinstance(known.scc, Found):
+        told = dict(known.told)  # SCC's word of then goes before the message's of now
     fields: dict[str, Any] = {"told": told}
     for name in Evidence.model_fields:
         if name == "told":
@@ -170,7 +200,5 @@ def _evidence(inquiry: Inquiry, *, known: Evidence | None) -> Evidence:
         answer = inquiry.answers.get(name, unasked)
         if isinstance(answer, Missing) and known is not None and isinstance(getattr(known, name), Found):
             answer = getattr(known, name)  # what was known once is not lost to a gap now
-        if isinstance(answer, Missing) and answer.passing:
-            answer = answer.model_copy(update={"retry_at": again})
         fields[name] = answer
     return Evidence(**fields)

@@ -24,11 +24,18 @@ def owner(finding: Finding, evidence: Evidence, keys: Iterable[str]) -> Owner:
     found: dict[str, OwnerContact] = {}
     for contact in _candidates(finding, evidence, wanted):
         found.setdefault(contact.value, contact)
-    asked = {"essential_contacts": "Essential Contacts", "project": "project labels", "project_owners": "roles/owner"}
+    asked = {
+        "owners": "annotations of the workload",
+        "namespace": "annotations of the namespace",
+        "cluster": "labels of the cluster",
+        "essential_contacts": "Essential Contacts",
+        "project": "project labels",
+        "project_owners": "roles/owner",
+    }
     missing = [
         f"{title}: {answer.why}, {answer.detail}" + (f" ({answer.mend})" if answer.mend else "")
         for name, title in asked.items()
-        if isinstance(answer := getattr(evidence, name), Missing)
+        if isinstance(answer := getattr(evidence, name), Missing) and answer.why != "not_asked"
     ]
     return Owner(contacts=tuple(found.values()), missing=tuple(missing))
 
@@ -63,13 +70,15 @@ def _of_the_project(evidence: Evidence, keys: tuple[str, ...]) -> Iterator[Owner
         yield from _from_words(evidence.project.value.labels, keys, "label of the project")
     if isinstance(evidence.project_owners, Found):
         for member in evidence.project_owners.value:
-            yield from _contact(member.partition(":")[2], "holder of roles/owner on the project")
+            kind, _, name = member.partition(":")
+            if kind in {"user", "group"}:  # nobody reads the mail of a service account, and a domain is nobody
+                yield from _contact(name, "holder of roles/owner on the project")
 
 
 def _from_words(words: Mapping[str, str], keys: tuple[str, ...], source: str) -> Iterator[OwnerContact]:
     for key in keys:
-        if key in words:
-            yield from _contact(words[key], f"{source}, {key}")
+        for value in re.split(r"[,;] *", words.get(key, "")):
+            yield from _contact(value.strip(" "), f"{source}, {key}")
 
 
 def _contact(value: str, source: str) -> Iterator[OwnerContact]:

@@ -8,20 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Final
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final, NamedTuple
 
-from responder.compose import Material, compose, finish, noted
-from responder.errors import StoreError
-from responder.evidence import Found, Missing
+from responder.burst import Burst, burst
+from responder.compose import Material, compose, finish, looks_of, noted
+from responder.errors import Busy, StaleClaim, StoreError, Unanswered
+from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
-from responder.gather import Ask, gather
-from responder.ports import Admission, Claim, Delivery, World
-from responder.record import Record, RecordedFinding, Redactions, Round
+from responder.gather import Ask, Gathered, gather
+from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
+from responder.record import Record, RecordedFinding, Redactions, Round, RoundKind, Traits
+from responder.triage import NONE
 
 _MARGIN: Final = timedelta(seconds=30)
 """How much longer than the gathering's deadline a claim runs: saving, and a slow store."""
+
+_RECONCILE: Final = timedelta(hours=24)
+_ARRIVAL: Final = timedelta(minutes=5)
+"""A finding this young may still be on its way to us as a message."""
+_BATCH: Final = 500
+_SWEEP: Final = timedelta(minutes=4)
+"""After this long a sweep begins nothing new; half of it is for records that are due, lest they take all of it. What it
+has begun may take the gathering's deadline and the margin."""
+_NAMED: Final = 20
+
+_LEADS: Final = 8
+"""So many findings of one record are looked for in SCC until it has one; each costs one call."""
 
 
 def respond(world: World, finding: Finding, delivery: Delivery) -> tuple[str, ...]:
@@ -44,6 +59,8 @@ def _respond(world: World, finding: Finding, target: Target, delivery: Delivery)
         # The finding is stored: whoever holds the claim looks for it before letting go.
         world.records.count("findings.left_to_holder")
         return admission.record_id
+    if admission.kind == "duplicate":
+        world.records.count("findings.resumed")
     _work(world, claim, target, admission)
     return admission.record_id
 
@@ -62,8 +79,162 @@ def again(world: World, record_id: str) -> Record | None:
     if claim is None:
         raise StoreError("another instance is at work on this record; try again in a minute")
     with _held(world, claim):
-        _investigate(world, claim, target, "missing")
+        _investigate(world, claim, target, "missing", "again")
     return world.records.load(record_id)
+
+
+class Swept(NamedTuple):
+    """What one sweep did: records that were due, records sent out late, findings whose message never came.
+
+    `scc` is why Security Command Center could not be asked for those; empty where it could. `cut` is whether its time
+    ran out: the next sweep goes on.
+    """
+
+    due: int
+    published: int
+    found: int
+    scc: str = ""
+    cut: bool = False
+
+
+class Progress(NamedTuple):
+    """How far a backfill is: findings that SCC listed, those of them that were unknown, the eventTime that it is at."""
+
+    listed: int
+    found: int
+    at: datetime
+
+
+def sweep(world: World) -> Swept:
+    """Every minute: go on with what was left, ask the gaps whose time has come, look again, find what never came.
+
+    One record that cannot be swept costs its own turn only: its error is raised once all others had theirs.
+    `StoreError` at once where the store itself is down.
+    """
+    now = world.now()
+    lines, apart, scc, found, due = world.records.due(now), _Apart(), "", 0, 0
+    for line in lines:
+        if world.now() >= now + _SWEEP / 2:
+            break
+        due += 1
+        world.records.count("sweep.due")
+        with apart:
+            _drive(world, line, now)
+    sent = 0
+    for record_id in world.records.unpublished() if world.outbox else ():
+        with apart:
+            sent += _publish(world, record_id)
+    try:
+        with apart:
+            found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=now + _SWEEP)
+    except Unanswered as error:
+        world.records.count(f"sweep.scc_{error.why}")
+        scc = error.why
+    apart.raise_first()
+    return Swept(due=due, published=sent, found=found, scc=scc, cut=due < len(lines) or world.now() >= now + _SWEEP)
+
+
+class _Apart:
+    """``with apart:`` - a bug that one record meets is kept for later, so that no other record waits for its end.
+
+    What tells of the store or of SCC goes on at once, for it would meet the next one as well.
+    """
+
+    def __init__(self) -> None:
+        self._first: Exception | None = None
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, StaleClaim | Busy):
+            return True  # it is another's now
+        if not isinstance(error, Exception) or isinstance(error, StoreError | Unanswered):
+            return False
+        self._first = self._first or error
+        return True
+
+    def raise_first(self) -> None:
+        """The first of them, where there was one."""
+        if self._first is not None:
+            raise self._first
+
+
+def backfill(
+    world: World,
+    since: datetime,
+    until: datetime,
+    *,
+    project: str = "",
+    holder: str = "backfill",
+    told: Callable[[Progress], object] = lambda _: None,
+    end: datetime | None = None,
+) -> int:
+    """Investigate what SCC has and the store has not: how many findings. SCC never repeats what it once published.
+
+    Safe to repeat, and to break off, as it does by itself at `end`: what is known is not asked about again. `told`
+    hears of every finding, once it is recorded. One that cannot be recorded costs its own turn only, as in `sweep`.
+    """
+    found, listed, apart = 0, 0, _Apart()
+    for batch in _batches(world.scc.published(since, until, project=project)):
+        unknown = world.records.unknown([one.finding.key for one in batch])
+        for one in batch:
+            listed += 1
+            if one.finding.key in unknown:
+                if end is not None and world.now() >= end:
+                    apart.raise_first()
+                    return found
+                found += 1
+                world.records.count(f"{holder}.found")
+                delivery = Delivery(data=one.data, message_id=f"{holder} {one.finding.key}", received=world.now())
+                with apart:
+                    respond(world, one.finding, delivery)
+            told(Progress(listed, found, one.finding.event_time))
+    apart.raise_first()
+    return found
+
+
+def _drive(world: World, line: RecordLine, now: datetime) -> None:
+    target = Target(namespace=line.subject.namespace, pod=line.subject.pod, container=line.subject.container)
+    try:
+        claim = world.records.claim(line.id, "sweep", _lease(world), now)
+    except Busy:
+        return
+    if claim is None:
+        return
+    with _held(world, claim):
+        record = world.records.load(line.id)
+        if record is None or record.provenance.stage != "finished":
+            world.records.count("sweep.resumed")
+            seen = _investigate(world, claim, target, "everything")
+        elif any(record.provenance.rounds[-1].at < at <= now for at in looks_of(record)):
+            seen = _investigate(world, claim, target, "look", "look")
+        elif record.provenance.due is not None and record.provenance.due <= now:
+            seen = _investigate(world, claim, target, "gaps", "gaps")
+        else:
+            seen = record.provenance.read  # its holder died before it looked once more
+        while world.records.release(claim, seen):
+            seen = _investigate(world, claim, target, "scc", "joined")
+    _publish(world, line.id)
+
+
+def _batches(found: Iterator[Published]) -> Iterator[list[Published]]:
+    while batch := list(islice(found, _BATCH)):
+        yield batch
+
+
+def _publish(world: World, record_id: str) -> bool:
+    """Send a finished record out, and whether it was; what fails here is sent by the next sweep."""
+    record = world.records.load(record_id) if world.outbox else None
+    if world.outbox is None or record is None or record.provenance.stage != "finished":
+        return False
+    try:
+        world.outbox.publish(record)
+    except Unanswered as error:
+        world.records.count(f"publish.{error.why}")
+        return False
+    world.records.published(record_id, record.provenance.revision)
+    return True
 
 
 def _lease(world: World) -> timedelta:
@@ -85,47 +256,58 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
         if admission.kind == "update" and admission.finished:
             seen = _note(world, claim)
         else:
-            seen = _investigate(world, claim, target, "scc" if admission.finished else "everything")
+            kind: RoundKind = "joined" if admission.finished else "first"
+            seen = _investigate(world, claim, target, "scc" if admission.finished else "everything", kind)
         while world.records.release(claim, seen):
             # Findings joined meanwhile: SCC is asked about them, the cluster's answers stand.
-            seen = _investigate(world, claim, target, "scc")
+            seen = _investigate(world, claim, target, "scc", "joined")
+    _publish(world, claim.record_id)
 
 
 def _note(world: World, claim: Claim) -> int:
     """A mute, a state change or our own marks: the occurrence is shown, nothing is investigated anew."""
-    findings = world.records.findings(claim.record_id)
+    found = _burst(world, claim.record_id)
     record = world.records.load(claim.record_id)
-    if record is not None:
-        world.records.save(noted(record, findings), claim)
-    return _read(findings)
+    if record is None or sum(one.count for one in record.findings) < len(found.keys):
+        return 0  # a finding joined that SCC was not asked about: nothing counts as read
+    world.records.save(noted(record, found.groups, found.seen), claim)
+    return found.seen
 
 
-def _investigate(world: World, claim: Claim, target: Target, ask: Ask) -> int:
+def _investigate(world: World, claim: Claim, target: Target, ask: Ask, kind: RoundKind = "first") -> int:
     """One pass over the record: gather, save, finish, save. Returns how much of it was read."""
-    findings = world.records.findings(claim.record_id)
+    found = _burst(world, claim.record_id)
     record = world.records.load(claim.record_id)
-    if record is None or record.provenance.stage == "finished":
-        record = _gather(world, claim, target, ask, findings, record)
+    if record is None or record.provenance.stage == "finished" or record.provenance.read < found.seen:
+        record = _gather(world, claim, target, (ask, kind), found, record)
     # Else a crash came after the gathering: the evidence is kept.
     world.records.save(finish(record, world.now()), claim)
-    return _read(findings)
+    return found.seen
 
 
 def _gather(
-    world: World, claim: Claim, target: Target, ask: Ask, findings: tuple[RecordedFinding, ...], old: Record | None
+    world: World,
+    claim: Claim,
+    target: Target,
+    why: tuple[Ask, RoundKind],
+    found: Burst,
+    old: Record | None,
 ) -> Record:
     started = world.now()
+    ask, kind = why
     if old is None:
         ask = "everything"
-    elif isinstance(old.evidence.scc, Missing):
+    elif ask == "everything":
+        ask = "scc"  # what was gathered before a crash is kept
+    if old is not None and isinstance(old.evidence.scc, Missing) and ask == "scc":
         ask = "missing"  # what waits for SCC's word is asked with it
-    gathered = gather(world, findings[0], target, known=old.evidence if old else None, ask=ask)
+    gathered = _gathered(world, target, ask, found.groups, old.evidence if old else None)
     answered = tuple(name for name in gathered.asked if isinstance(getattr(gathered.evidence, name), Found))
-    this = Round(at=started, asked=gathered.asked, answered=answered)
-    unknown = [one.key for one in findings if gathered.known and one.key not in gathered.known]
+    this = Round(kind=kind, at=started, asked=gathered.asked, answered=answered)
+    unknown = sorted(found.keys - gathered.known)[:_NAMED] if gathered.known else []
     material = Material(
         id=claim.record_id,
-        findings=findings,
+        findings=found.groups,
         finding=gathered.finding,
         target=gathered.target,
         evidence=gathered.evidence,
@@ -133,9 +315,42 @@ def _gather(
         rounds=(*(old.provenance.rounds if old else ()), this),
         errors=tuple(f"SCC does not have finding {key}" for key in unknown),
         redactions=old.redactions if old else Redactions(),
+        read=found.seen,
     )
-    return world.records.save(compose(material, world.settings), claim)
+    start = min(one.event_time for one in found.groups)
+
+    def precedents(traits: Traits) -> tuple[Precedent, ...]:
+        return world.records.history(traits, before=start)
+
+    record = compose(material, world.settings, precedents, world.tuning() if world.tuning else NONE)
+    # A finished record stays finished while it is told anew: only its first gathering is saved on its own.
+    return record if old else world.records.save(record, claim)
 
 
-def _read(findings: tuple[RecordedFinding, ...]) -> int:
-    return sum(len(one.occurrences) for one in findings)
+def _gathered(
+    world: World, target: Target, ask: Ask, findings: tuple[RecordedFinding, ...], known: Evidence | None
+) -> Gathered:
+    """What was gathered for the first finding that SCC has: one that it has not must not speak for the others."""
+    until = world.now() + world.settings.deadline / 2
+    # The one that SCC confirmed before leads; its name there ends in the finding's id, in every spelling.
+    led = known.scc.value.name.rpartition("/")[2] if known and isinstance(known.scc, Found) else ""
+    waiting = sorted(findings, key=lambda one: one.key.rpartition("/")[2] != led)
+    for _ in range(_LEADS):
+        gathered = gather(world, waiting.pop(0), target, known=known, ask=ask)
+        if not gathered.refused or not waiting or world.now() >= until:
+            break
+        seen = gathered.known
+        waiting.sort(key=lambda one: one.key not in seen)
+    return gathered
+
+
+def _burst(world: World, record_id: str) -> Burst:
+    """The record's findings in groups, read page by page."""
+
+    def pages() -> Iterator[tuple[RecordedFinding, ...]]:
+        after = ""
+        while page := world.records.findings_page(record_id, after=after):
+            yield page
+            after = page[-1].key
+
+    return burst(pages())

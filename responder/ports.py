@@ -6,7 +6,7 @@ Every call carries a timeout of its own, so that a thread that waits for it ends
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from responder.settings import Settings
+    from responder.triage import Tuning
 
 
 # --- Security Command Center ------------------------------------------------------------------------------------------
@@ -55,8 +56,19 @@ class Around:
     unreadable: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A finding that SCC lists, and its `{finding, resource}` as JSON: what a notification of it would carry."""
+
+    finding: Finding
+    data: bytes
+
+
 class SccFindings(Protocol):
     """SCC v2, below the parent that the responder is set up for."""
+
+    def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
+        """Our findings with an eventTime in that span (both ends included), oldest first, page by page."""
 
     def around(self, finding: Finding, window: Window) -> Around:
         """The finding by its name, and those of the cluster, the node VM and the project in the window: one query."""
@@ -279,6 +291,28 @@ class Records(Protocol):
     def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
         """The record's findings with their occurrences, by eventTime."""
 
+    def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
+        """Records that nobody holds and somebody must go on with: oldest first.
+
+        Those that are not finished, those whose `provenance.due` has come, and those whose claim ran out before it was
+        given back: something may have joined that its holder has not read.
+        """
+
+    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the findings' keys that stand in no record."""
+
+    def unpublished(self, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records of which no revision, or an older one, was published; oldest first."""
+
+    def published(self, record_id: str, revision: int) -> None:
+        """Note that this revision went out; an older one than is noted changes nothing."""
+
+    def findings_page(self, record_id: str, *, after: str = "", limit: int = 200) -> tuple[RecordedFinding, ...]:
+        """At most `limit` of `findings`, those that follow the finding whose key is `after` (empty: the first).
+
+        Pages hold a record of any number of findings in constant memory. An empty page is the end.
+        """
+
     def raw(self, key: str) -> bytes | None:
         """The first notification of a finding, as it came."""
 
@@ -310,6 +344,13 @@ class Records(Protocol):
 # --- the bundle -------------------------------------------------------------------------------------------------------
 
 
+class Outbox(Protocol):
+    """Where finished records go out to others."""
+
+    def publish(self, record: Record) -> None:
+        """Send one, at least once; returns when it was taken."""
+
+
 class Clock(Protocol):
     """The time now, aware, UTC."""
 
@@ -330,3 +371,5 @@ class World:
     instances: Instances
     records: Records
     now: Clock
+    outbox: Outbox | None = None
+    tuning: Callable[[], Tuning] | None = None

@@ -40,7 +40,8 @@ def verify(message: Finding, around: Around, target: Target) -> SccFinding | Mis
     scc = known(message, around)
     if scc is None:
         if around.truncated:
-            return Missing(why="unverified", detail="SCC's answer was cut short before the finding was seen in it")
+            # SCC said neither yes nor no. Whatever does not touch a cluster is asked all the same.
+            return Missing(why="unavailable", detail="SCC's answer was cut short before the finding was seen in it")
         return Missing(
             why="not_found",
             detail="SCC has no such finding below the parent that the responder is set up for",

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from responder import filters, names, proof
-from responder.errors import Unanswered
+from responder.errors import PASSING, Unanswered
 from responder.evidence import (
     AuditEntry,
     AuditExtract,
@@ -154,7 +154,9 @@ def _node(inquiry: Inquiry) -> AnyAnswer:
         node = _instance(inquiry, ref)
     except Unanswered as error:
         detail = f"cluster: {refused.detail}; Compute Engine: {error.detail}"
-        raise Unanswered(refused.why, detail, mend=refused.mend or error.mend) from error
+        # The one that may still answer decides whether it is worth to ask again.
+        why = error.why if error.why in PASSING else refused.why
+        raise Unanswered(why, detail, mend=refused.mend or error.mend) from error
     return Found[Node](value=node, source=f"compute.googleapis.com instances.get, since the cluster: {refused.detail}")
 
 
@@ -189,7 +191,9 @@ def _pod_events(inquiry: Inquiry) -> AnyAnswer:
 def _proof(inquiry: Inquiry) -> AnyAnswer:
     pod = inquiry.value("pod")
     if not isinstance(pod, Pod):
-        raise Unanswered("not_asked", "there is no pod to prove")
+        answer = inquiry.answers["pod"]
+        gone = isinstance(answer, Missing) and answer.why in {"not_found", "not_asked", "invalid"}
+        raise Unanswered("not_asked", "there is no pod to prove" if gone else "the pod could not be read")
     node = inquiry.finding.nodes[0].name if inquiry.finding.nodes else ""
     result = proof.prove(inquiry.finding, inquiry.target, pod, node)
     return Found[Proof](value=result, source="the finding against the pod's own object")
@@ -231,7 +235,8 @@ def _climb(cluster: Kubernetes, namespace: str, ref: OwnerRef | None) -> OwnerCh
                 api_version=ref.api_version, kind=ref.kind, name=ref.name, uid=ref.uid, namespace=namespace,
                 how_known="ownerReferences, itself not read",
             )  # fmt: skip
-            return OwnerChain(links=(*links, known), complete=False, broken_by=f"{error.why}: {error.detail}")
+            broken_by = f"{error.why}: {error.detail}" + (f"; to mend it: {error.mend}" if error.mend else "")
+            return OwnerChain(links=(*links, known), complete=False, broken_by=broken_by)
         links.append(link)
         ref = link.owner
     return OwnerChain(
@@ -336,7 +341,7 @@ def questions(finding: Finding) -> dict[str, Question]:
         "pod": Question(_pod, ("cluster",)),
         "namespace": Question(_namespace, ("cluster",)),
         "pod_events": Question(_pod_events, ("cluster",)),
-        "owners": Question(_owners, ("pod",)),
+        "owners": Question(_owners, ("cluster", "pod")),
         "proof": Question(_proof, ("pod",)),
         "node_log": Question(_node_log, ("node", *by_id)),
         "deletion": Question(_deletion, ("pod", "proof", "audit_log")),

@@ -36,10 +36,17 @@ class Occurrence(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFinding(Finding):
-    """A finding of the record, redacted, with each time that it was published."""
+    """A finding of the record, redacted, with each time that it was published.
+
+    It stands for `count` findings of like processes, itself included, the last of them at `last_event_time`; `more` are
+    the keys of the next ones. The store has every one of them.
+    """
 
     occurrences: tuple[Occurrence, ...] = ()
     raw_sha256: str = ""
+    count: int = 1
+    last_event_time: datetime | None = None
+    more: tuple[str, ...] = ()
 
 
 class Subject(Model):
@@ -75,9 +82,10 @@ class Signal(Model):
 class Triage(Model):
     """The machine's verdict; true or false positive is a person's word, never the machine's.
 
-    `score` is 0 to 100 and `base` plus the signals' weights, cut at both ends. `severity` is re-scored by `rule`.
-    `would_settle` lists the missing evidence in order of worth; `techniques` are ATT&CK ids that the evidence supports.
-    `builds` names what was recognised (`pip building psutil`). `rules` is the version of the rules that judged.
+    `score` is 0 to 100: `base` plus the signals' weights plus `cut`, which is what the two ends take off. `severity` is
+    re-scored by `rule`. `would_settle` lists the missing evidence in order of worth; `techniques` are the ATT&CK ids
+    that the evidence supports. `builds` names what was recognised (`pip building psutil`). `rules` is the version of the
+    rules that judged.
     """
 
     verdict: Verdict
@@ -85,6 +93,7 @@ class Triage(Model):
     reasons: tuple[str, ...] = ()
     score: int = 0
     base: int = 0
+    cut: int = 0
     severity: Severity = "LOW"
     rule: str = ""
     signals: tuple[Signal, ...] = ()
@@ -109,11 +118,14 @@ class Outcome(Model):
     detail: str
 
 
+Lane = Literal["finding", "related", "audit", "pod", "pod_log", "node", "cluster", "responder"]
+
+
 class TimelineEntry(Model):
     """One moment; `ref` is a JSON pointer to its evidence in this record."""
 
     time: datetime
-    lane: Literal["finding", "related", "audit", "pod", "pod_log", "node", "cluster", "responder"]
+    lane: Lane
     text: str
     ref: str
 
@@ -174,8 +186,7 @@ class Plan(Model):
     """What to do next: ATT&CK's words, and the actions in order."""
 
     techniques: tuple[Technique, ...]
-    actions: tuple[str, ...]
-    steps: tuple[PlannedAction, ...] = ()
+    actions: tuple[PlannedAction, ...]
 
 
 class Owner(Model):
@@ -242,9 +253,16 @@ class Traits(Model):
     shapes: tuple[str, ...] = ()
 
 
-class Round(Model):
-    """One time that sources were asked: which questions, and which of them got an answer."""
+RoundKind = Literal["first", "joined", "gaps", "look", "again"]
 
+
+class Round(Model):
+    """One time that sources were asked: why, which questions, and which of them got an answer.
+
+    `gaps`: what had no answer was asked again. `look`: what follows a compiler comes later, and was looked for.
+    """
+
+    kind: RoundKind = "first"
     at: datetime
     asked: tuple[str, ...]
     answered: tuple[str, ...]
@@ -264,6 +282,8 @@ class Provenance(Model):
     gaps: tuple[Gap, ...] = ()
     rounds: tuple[Round, ...] = ()
     traits: Traits = Traits()
+    due: datetime | None = Field(default=None, description="when sources are asked again; None: the record is final")
+    read: int = Field(default=0, description="occurrences of findings that this record tells of")
     errors: tuple[str, ...] = ()
 
 

@@ -163,6 +163,7 @@ def markdown(record: Record) -> str:
     """The record for a ticket: every foreign word is inside a code span or a fence that it cannot close."""
     parts = (
         [f"# {record.triage.verdict}: {_code(place(record))}", "", _plain(record.triage.summary), ""],
+        _why(record),
         _what_ran(record.findings),
         ["## Where", "", *(f"- {label}: {_code(text)}" for label, text in facts(record)), ""],
         _whose(record),
@@ -201,7 +202,19 @@ def _plan(record: Record) -> list[str]:
     techniques = [
         f"- {_plain(t.id)} {_plain(t.name)} ({_plain('; '.join(t.tactics.values()))})" for t in record.plan.techniques
     ]
-    return ["## What to do next", "", *(f"1. {_plain(action)}" for action in record.plan.actions), *techniques, ""]
+    actions = [
+        f"1. **{_plain(action.title)}** {_plain(action.why)} Price: {_plain(action.impact)}"
+        for action in record.plan.actions
+    ]
+    return ["## What to do next", "", *actions, "", *techniques, ""]
+
+
+def _why(record: Record) -> list[str]:
+    triage = record.triage
+    lines = [f"Score {triage.score} of 100, severity {triage.severity}, rules {_code(triage.rules)}", ""]
+    lines += [f"- {signal.weight:+d} {_plain(signal.title)} ({signal.id})" for signal in triage.signals]
+    lines += [f"- would settle it: {_plain(text)}" for text in triage.would_settle]
+    return ["## Why", "", *lines, ""]
 
 
 def _related(record: Record) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 from responder.errors import SettingsError
 
 _PARENT = re.compile(r"organizations/[0-9]+|folders/[0-9]+|projects/[a-z0-9.:-]+")
+_TOPIC = re.compile(r"projects/[a-z0-9.:-]+/topics/(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
+_FIRESTORE = re.compile(r"firestore:[a-z0-9.:-]+/(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class Settings:
     owner_keys: tuple[str, ...] = ("owner", "team", "contact", "app.kubernetes.io/managed-by-team")
     console: str = "https://console.cloud.google.com"
     endpoints: tuple[str, ...] = ("dns", "public", "private")
+    records_topic: str = ""
+    triage: str = ""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -40,6 +44,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     if "RESPONDER_SCC_PARENT" not in given:
         message = "RESPONDER_SCC_PARENT is not set: organizations/ID, folders/ID or projects/ID"
         raise SettingsError(message)
+    if "K_SERVICE" in environ and not given.get("RESPONDER_STORE", "").startswith("firestore:"):
+        # Cloud Run's file system is in memory, and each instance has its own: findings would be lost, and pods acted on
+        # twice. https://cloud.google.com/run/docs/container-contract
+        message = "RESPONDER_STORE must be firestore:PROJECT/DATABASE on Cloud Run: a file is lost with its instance"
+        raise SettingsError(message)
     values: dict[str, Any] = {_READERS[name][0]: _READERS[name][1](name, text) for name, text in given.items()}
     return Settings(**values)
 
@@ -52,6 +61,28 @@ def _parent(name: str, text: str) -> str:
 
 
 def _text(_name: str, text: str) -> str:
+    return text
+
+
+def _store(name: str, text: str) -> str:
+    if text.startswith("firestore:") and not _FIRESTORE.fullmatch(text):
+        message = f"{name} is {text!r}: it must be firestore:PROJECT/DATABASE, or the path of a SQLite file"
+        raise SettingsError(message)
+    return text
+
+
+def _topic(name: str, text: str) -> str:
+    # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
+    if not _TOPIC.fullmatch(text):
+        message = f"{name} is {text!r}: it must be projects/PROJECT/topics/TOPIC"
+        raise SettingsError(message)
+    return text
+
+
+def _file(name: str, text: str) -> str:
+    if not text.endswith(".toml"):
+        message = f"{name} is {text!r}: it must be the path of a .toml file"
+        raise SettingsError(message)
     return text
 
 
@@ -95,11 +126,13 @@ def _deadline(name: str, text: str) -> timedelta:
 
 _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_SCC_PARENT": ("scc_parent", _parent),
-    "RESPONDER_STORE": ("store", _text),
+    "RESPONDER_STORE": ("store", _store),
     "RESPONDER_RELATED_WINDOW_MINUTES": ("related_window", _minutes),
     "RESPONDER_LOG_WINDOW_MINUTES": ("log_window", _minutes),
     "RESPONDER_DEADLINE_SECONDS": ("deadline", _deadline),
     "RESPONDER_OWNER_KEYS": ("owner_keys", _list),
+    "RESPONDER_TRIAGE": ("triage", _file),
     "RESPONDER_CONSOLE": ("console", _console),
     "RESPONDER_ENDPOINTS": ("endpoints", _endpoints),
+    "RESPONDER_RECORDS_TOPIC": ("records_topic", _topic),
 }

@@ -6,6 +6,9 @@ links are printed unwrapped and unindented, so that what is copied is what was m
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +30,17 @@ _MARKS: Final[dict[StepStatus, tuple[str, str, str]]] = {
     "human": ("→", ">", "cyan"),
 }
 _VERDICTS: Final = {"malicious": "bold red", "suspicious": "bold yellow", "benign": "bold green"}
+
+
+def standard_output() -> Console:
+    """The console on standard output, in plain ASCII where the locale says `C`.
+
+    Python itself takes such a locale for UTF-8 (PEP 540), and the terminal behind it then shows noise.
+    """
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    if locale in {"C", "POSIX"} and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="ascii", errors="backslashreplace")
+    return Console(highlight=False)
 
 
 def print_record(record: Record, console: Console) -> None:
@@ -98,11 +112,17 @@ def _headline(page: _Page, record: Record) -> None:
     verdict = record.triage.verdict
     page.line(page.text(verdict.replace("_", " ").upper(), _VERDICTS.get(verdict, "bold magenta")))
     page.line(page.text(record.triage.summary, "bold"))
-    for reason in record.triage.reasons:
-        if reason != record.triage.summary:
-            page.line(page.text(f"- {reason}"))
+    triage = record.triage
+    page.line(
+        page.text(f"score {triage.score} of 100, severity {triage.severity} by {triage.rule or 'no rule'}", "dim")
+    )
+    for signal in sorted(triage.signals, key=lambda one: -abs(one.weight)):
+        style = "red" if signal.weight > 0 else "green"
+        page.line(page.text(f"{signal.weight:+4d}  ", style), page.text(f"{signal.title} [{signal.id}]"))
+    for settling in triage.would_settle:
+        page.line(page.text("   ?  ", "yellow"), page.text(f"would settle it: {settling}"))
     first = record.provenance.window_start
-    count = len(record.findings)
+    count = sum(finding.count for finding in record.findings)
     page.line(
         page.text(f"{count} finding{'' if count == 1 else 's'} since {first:%Y-%m-%d %H:%M:%S} UTC, record {record.id}")
     )
@@ -113,6 +133,9 @@ def _what_ran(page: _Page, record: Record) -> None:
     for finding in record.findings[:_MOST_FINDINGS]:
         page.line(page.text(f"{finding.event_time:%H:%M:%S}  ", "dim"), page.text(_program(finding)))
         page.unwrapped(f"$ {report.command_line(finding) or '(the finding names no process)'}", "bold")
+        if finding.last_event_time:
+            like = f"and {finding.count - 1} like it, the last at {finding.last_event_time:%H:%M:%S}"
+            page.line(page.text(f"          {like}", "dim"))
     if len(record.findings) > _MOST_FINDINGS:
         page.line(page.text(f"and {len(record.findings) - _MOST_FINDINGS} more: records export {record.id}", "dim"))
 
@@ -161,7 +184,12 @@ def _by_reason(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def _plan(page: _Page, record: Record) -> None:
     page.heading("What to do next")
     for n, action in enumerate(record.plan.actions, start=1):
-        page.line(page.text(f"{n}. {action}"))
+        page.line(page.text(f"{n}. {action.title}", "bold"))
+        page.indented(page.text(f"why: {action.why}"))
+        page.indented(page.text(f"price: {action.impact}"))
+        title = next((made.title for made in record.commands if made.text == action.command), "")
+        if title:
+            page.indented(page.text(f"with: {title} (below)", "dim"))
     for technique in record.plan.techniques:
         tactics = "; ".join(f"{name} ({layout})" for layout, name in technique.tactics.items())
         page.line(page.text(f"{technique.id} {technique.name}: {tactics}", "dim"))

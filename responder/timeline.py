@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from datetime import datetime
+from heapq import nsmallest
 from typing import Final
 
 from responder.evidence import Evidence, Found, LogEntry
-from responder.record import RecordedFinding, TimelineEntry
+from responder.record import Lane, RecordedFinding, TimelineEntry
 
 _MOST: Final = 25
 """Entries that one source may put in, so that a chatty one does not bury the others."""
+HAPPENED: Final = ("", "0", "OK", "101", "200", "201")
+"""Statuses of an audit entry whose call took effect; an exec over WebSocket ends in 101."""
 _LINES: Final = 8
 _TEXT: Final = 160
 
@@ -20,22 +23,32 @@ def timeline(
     findings: tuple[RecordedFinding, ...], evidence: Evidence, started: datetime, finished: datetime | None
 ) -> tuple[TimelineEntry, ...]:
     """Oldest first; equal times keep the order of cause: cluster, pod, audit, log, finding, related, responder."""
+    moment = findings[0].event_time if findings else None
     entries = [
         *_objects(evidence),
-        *_audit(evidence),
+        *_audit(evidence, moment),
         *_lines(evidence, findings),
         *_findings(findings),
         *_related(evidence),
         _entry(started, "responder", "finding received", "/provenance/started"),
     ]
-    if finished:
-        entries.append(_entry(finished, "responder", "record written", "/provenance/finished"))
-    return tuple(sorted(entries, key=lambda e: e.time))
+    told = tuple(sorted(entries, key=_time))
+    return closed(told, finished) if finished else told
 
 
-def _entry(time: datetime, lane: str, text: str, ref: str) -> TimelineEntry:
+def closed(told: tuple[TimelineEntry, ...], finished: datetime) -> tuple[TimelineEntry, ...]:
+    """The timeline of an open record with its end, in its place: nothing else changes when a record is finished."""
+    last = _entry(finished, "responder", "record written", "/provenance/finished")
+    return tuple(sorted((*told, last), key=_time))
+
+
+def _time(entry: TimelineEntry) -> datetime:
+    return entry.time
+
+
+def _entry(time: datetime, lane: Lane, text: str, ref: str) -> TimelineEntry:
     shown = text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
-    return TimelineEntry.model_validate({"time": time, "lane": lane, "text": shown, "ref": ref})
+    return TimelineEntry(time=time, lane=lane, text=shown, ref=ref)
 
 
 def _objects(evidence: Evidence) -> Iterator[TimelineEntry]:
@@ -62,19 +75,31 @@ def _pod(evidence: Evidence) -> Iterator[TimelineEntry]:
         gone = evidence.deletion.value
         yield _entry(gone.time, "audit", f"pod deleted by {gone.principal}", "/evidence/deletion")
     if isinstance(evidence.pod_events, Found):
-        for index, event in enumerate(evidence.pod_events.value[-_MOST:]):
-            if event.last_seen and event.type != "Normal":
+        warnings = [(i, e) for i, e in enumerate(evidence.pod_events.value) if e.last_seen and e.type != "Normal"]
+        for index, event in warnings[-_MOST:]:
+            if event.last_seen:
                 text = f"{event.reason}: {event.message}"
                 yield _entry(event.last_seen, "pod", text, f"/evidence/pod_events/value/{index}")
 
 
-def _audit(evidence: Evidence) -> Iterator[TimelineEntry]:
+def _audit(evidence: Evidence, moment: datetime | None) -> Iterator[TimelineEntry]:
     if not isinstance(evidence.audit_log, Found):
         return
-    for index, entry in enumerate(evidence.audit_log.value.entries[:_MOST]):
-        what = entry.session or entry.method.rpartition(".")[2]
+    gone = evidence.deletion.value if isinstance(evidence.deletion, Found) else None
+    told = [
+        (index, entry)
+        for index, entry in enumerate(evidence.audit_log.value.entries)
+        # The deletion has a line of its own.
+        if gone is None or (entry.time, entry.method) != (gone.time, gone.method)
+    ]
+    # Nearest to the event: a session just before it must not be lost behind an hour of routine calls.
+    told.sort(key=lambda pair: (pair[1].session is None, abs((pair[1].time - moment).total_seconds()) if moment else 0))
+    for index, entry in told[:_MOST]:
+        what = entry.session or ("eviction" if ".eviction." in entry.method else entry.method.rpartition(".")[2])
+        origin = f" from {entry.caller_ip}" if entry.caller_ip else ""
         command = f": {shlex.join(entry.command)}" if entry.command else ""
-        text = f"{what} by {entry.principal} from {entry.caller_ip}{command}"
+        refused = "" if entry.status in HAPPENED else f" (refused: {entry.status})"
+        text = f"{what} by {entry.principal}{origin}{refused}{command}"
         yield _entry(entry.time, "audit", text, f"/evidence/audit_log/value/entries/{index}")
 
 
@@ -84,10 +109,11 @@ def _lines(evidence: Evidence, findings: tuple[RecordedFinding, ...]) -> Iterato
     def nearest(pair: tuple[int, LogEntry]) -> float:
         return abs((pair[1].time - moment).total_seconds()) if moment else 0.0
 
-    for lane, name in (("pod_log", "pod_log"), ("node", "node_log")):
+    lanes: tuple[tuple[Lane, str], ...] = (("pod_log", "pod_log"), ("node", "node_log"))
+    for lane, name in lanes:
         answer = getattr(evidence, name)
         if isinstance(answer, Found):
-            numbered = sorted(enumerate(answer.value.entries), key=nearest)[:_LINES]
+            numbered = nsmallest(_LINES, enumerate(answer.value.entries), key=nearest)
             for index, line in numbered:
                 yield _entry(line.time, lane, line.text, f"/evidence/{name}/value/entries/{index}")
 

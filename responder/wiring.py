@@ -6,21 +6,29 @@ Importing this module imports nothing of Google, gRPC or Kubernetes: a message o
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from responder import settings as settings_module
 from responder.errors import Unanswered
 
 if TYPE_CHECKING:
+    from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
     from responder.ports import Access, Clock, Kubernetes, Records, World
     from responder.settings import Settings
+    from responder.triage import Tuning
+
+    Wrap = Callable[[str, Any], Any]
 
 _lock = threading.RLock()
+_TUNED_SECONDS = 60.0
 
 
 def utc_now() -> datetime:
@@ -38,14 +46,18 @@ class _Installed:
 
     google: Google | None = None
     now: Clock = staticmethod(utc_now)
+    wrap: Wrap = staticmethod(lambda _name, port: port)
     world: World | None = None
     store: Records | None = None
 
 
-def install(google: Google, *, now: Clock = utc_now) -> None:
-    """Wire another Google than the live one. For whoever runs the product against a stand-in, in code."""
+def install(google: Google, *, now: Clock = utc_now, wrap: Wrap = lambda _name, port: port) -> None:
+    """Wire another Google than the live one. For whoever runs the product against a stand-in, in code.
+
+    `wrap` is handed each port of the world by its name in `World` once it is built; what it returns is used instead.
+    """
     with _lock:
-        _Installed.google, _Installed.now = google, staticmethod(now)
+        _Installed.google, _Installed.now, _Installed.wrap = google, staticmethod(now), staticmethod(wrap)
         _Installed.world = _Installed.store = None
 
 
@@ -53,10 +65,10 @@ def store(settings: Settings | None = None) -> Records:
     """The record store of the settings (the environment's, unless given); opened once."""
     with _lock:
         if _Installed.store is None:
-            from responder.stores.sqlite import SqliteRecords  # noqa: PLC0415 - pydantic only once it is needed
+            from responder.stores import opened  # noqa: PLC0415 - only once it is needed
 
             chosen = settings or settings_module.read(os.environ)
-            _Installed.store = SqliteRecords(chosen.store, now=_Installed.now)
+            _Installed.store = _Installed.wrap("records", opened(chosen.store, now=_Installed.now))
         return _Installed.store
 
 
@@ -90,11 +102,12 @@ class _Later:
 def _build(settings: Settings) -> World:
     from responder.ports import World  # noqa: PLC0415 - pydantic only once it is needed
 
-    google = _Installed.google or _live()
+    google, wrap = _Installed.google or _live(), _Installed.wrap
     gke = _Later(lambda: _gke(google, settings))
     logs = _Later(lambda: _logs(google))
     projects = _Later(lambda: _rest(google, "ResourceManager"))
     instances = _Later(lambda: _rest(google, "Compute"))
+    outbox = _Later(lambda: _topic(google, settings.records_topic)) if settings.records_topic else None
 
     def scc() -> Any:
         from responder.live.scc import Scc  # noqa: PLC0415 - heavy
@@ -106,15 +119,37 @@ def _build(settings: Settings) -> World:
 
     return World(
         settings=settings,
-        scc=cast("Any", _Later(scc)),
-        clusters=cast("Any", gke),
-        connect=_Connections(google),
-        logs=cast("Any", logs),
-        projects=cast("Any", projects),
-        instances=cast("Any", instances),
-        records=store(settings),
+        scc=wrap("scc", _Later(scc)),
+        clusters=wrap("clusters", gke),
+        connect=wrap("connect", _Connections(google)),
+        logs=wrap("logs", logs),
+        projects=wrap("projects", projects),
+        instances=wrap("instances", instances),
+        records=_watched(store(settings)),
         now=_Installed.now,
+        outbox=wrap("outbox", outbox) if outbox else None,
+        tuning=_Tuned(settings.triage) if settings.triage else None,
     )
+
+
+def dead_letters(subscription: str) -> DeadLetters:
+    """Those of a subscription, for a person: no part of the world, since the responder has no right to them."""
+    from responder.live.dead_letters import DeadLetters  # noqa: PLC0415 - heavy
+
+    return DeadLetters((_Installed.google or _live()).subscriber(), subscription)
+
+
+def _watched(records: Records) -> Records:
+    """The store, whose stages are told and whose claims are let go of when the process ends."""
+    from responder.ending import Held  # noqa: PLC0415 - only for a finding of ours
+    from responder.stages import Told  # noqa: PLC0415 - the same
+    from responder.tally import counts  # noqa: PLC0415 - the same
+
+    def ended() -> None:
+        counts.say()
+        counts.save(records, now=True)
+
+    return cast("Records", Told(cast("Records", Held(records, ended=ended)), counts))
 
 
 def _warm(*adapters: _Later) -> None:
@@ -123,6 +158,7 @@ def _warm(*adapters: _Later) -> None:
     for adapter in adapters:
         with contextlib.suppress(Unanswered):  # said by whoever asks
             adapter.make()
+    gc.freeze()  # as in main.py: the clients and what they are made of stay
 
 
 def _live() -> Google:
@@ -143,10 +179,37 @@ def _logs(google: Google) -> Any:
     return CloudLogging(google.logging())
 
 
+def _topic(google: Google, topic: str) -> Any:
+    from responder.live.outbox import Topic  # noqa: PLC0415 - heavy
+
+    return Topic(google.publisher(), topic)
+
+
 def _rest(google: Google, name: str) -> Any:
     from responder.live import rest  # noqa: PLC0415 - heavy
 
     return getattr(rest, name)(google)
+
+
+class _Tuned:
+    """What `triage.toml` says, read again once a minute; a file that cannot be read is said in each record."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._read: Tuning | None = None
+        self._until = 0.0
+
+    def __call__(self) -> Tuning:
+        """The tuning in force."""
+        from responder.triage.tuning import Tuning, read  # noqa: PLC0415 - pydantic only once it is needed
+
+        if self._read is None or time.monotonic() >= self._until:
+            self._until = time.monotonic() + _TUNED_SECONDS
+            try:
+                self._read = read(self._path.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                self._read = Tuning(problem=f"triage.toml cannot be read: {type(error).__name__}")
+        return self._read
 
 
 class _Connections:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,8 +22,8 @@ from responder.evidence import (
     Window,
     Workload,
 )
-from responder.finding import ClusterRef, Finding
-from responder.ports import Access, Around, LogCaps, LogPages, World
+from responder.finding import CATEGORY, ClusterRef, Finding
+from responder.ports import Access, Around, LogCaps, LogPages, Published, World
 from responder.settings import Settings
 
 NOW = datetime(2026, 11, 20, 9, 41, 40, tzinfo=UTC)
@@ -83,6 +83,12 @@ class FakeScc:
         self.calls.add("scc")
         assert window.start <= finding.event_time <= window.end
         return Around(findings=self.findings, filter="the filter", truncated=False)
+
+    def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
+        self.calls.add(f"published {project}".strip())
+        for finding in self.findings:
+            if finding.category == CATEGORY and since <= finding.event_time <= until:
+                yield Published(finding=finding, data=b"{}")
 
 
 @dataclass

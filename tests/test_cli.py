@@ -269,6 +269,18 @@ def _notification() -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("form", ["bare", "list", "pulled"])
+def test_what_gcloud_prints_is_read_too(google: Cli, form: str) -> None:
+    whole = json.loads(_notification())
+    message = {"message": {"data": base64.b64encode(_notification()).decode()}, "ackId": "x"}
+    given = {"bare": whole["finding"], "list": [whole], "pulled": [message]}[form]
+    parent = {"RESPONDER_SCC_PARENT": load(SCENARIO).scc_parent}
+    done = google("investigate", "-", "--json", stdin=json.dumps(given).encode(), environ=parent)
+    assert done.returncode == 0, done.stderr
+    assert Record.model_validate_json(done.stdout).evidence.scc.status == "found"
+
+
+@pytest.mark.slow
 def test_a_file_a_push_body_and_another_look_end_in_the_same_record(google: Cli, tmp_path: Path) -> None:
     parent = {"RESPONDER_SCC_PARENT": load(SCENARIO).scc_parent}
     file = tmp_path / "with a space.json"

@@ -10,14 +10,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import yaml
 
 from lab.environment import cleaned
+from lab.proxy import proxy
 from lab.rbac import ADMIN_TOKEN
 from lab.scenario import Scenario
 from lab.server import Running, serve
@@ -97,7 +99,15 @@ def scenario(uid: str = UID, *, shell: bool = True) -> Scenario:
         {
             "title": "an attack in a web pod",
             "event_time": EVENT_TIME,
-            "projects": [{"id": "acme-shop-prod", "number": "421458901689"}],
+            "projects": [
+                {
+                    "id": "acme-shop-prod",
+                    "number": "421458901689",
+                    "labels": {"team": "shop"},
+                    "owners": ["user:lead@acme.example", "group:shop@acme.example"],
+                    "security_contacts": ["security@acme.example"],
+                }
+            ],
             "clusters": [
                 {
                     "name": "shop-prod",
@@ -296,7 +306,7 @@ def test_the_delete_command_deletes_the_pod_by_its_uid(desk: Desk) -> None:
 @needs_kubectl
 def test_nothing_is_done_to_a_pod_that_has_taken_the_name(desk_of_a_replaced_pod: Desk) -> None:
     desk = desk_of_a_replaced_pod
-    touching = [command.text for command in commands() if command.step in {5, 7}]
+    touching = [command.text for command in commands() if command.step in {5, 7} and "gcloud" not in command.text]
     assert len(touching) == 6
     for text in touching:
         done = desk.paste(text, stdin="touch pwned\n")
@@ -329,7 +339,7 @@ def test_an_unreachable_cluster_stops_every_block(desk: Desk) -> None:
 @needs_kubectl
 def test_a_refused_block_does_not_close_the_shell_that_it_is_pasted_into(desk_of_a_replaced_pod: Desk) -> None:
     desk = desk_of_a_replaced_pod
-    texts = [command.text for command in commands() if command.step in {5, 7}]
+    texts = [command.text for command in commands() if command.step in {5, 7} and "gcloud" not in command.text]
     shown = typed_into_bash("\n".join([*texts, "echo still $((40+2)) here", "exit", ""]), desk)
     assert "still 42 here" in shown
     assert shown.count("\nstop: this is not the pod of the record") == len(texts)
@@ -386,9 +396,13 @@ def test_gcloud_takes_every_command_and_its_context_is_the_one_that_kubectl_is_g
     config.unlink()
     answers = {}
     made = commands()
-    for command in made:
-        if command.text.startswith("gcloud"):
-            done = desk.paste(command.text)
+    with proxy(desk.running.endpoints.rest, desk.folder) as through:
+        behind = replace(desk, environment=desk.environment | through)
+        for command in made:
+            if not command.text.startswith("gcloud"):
+                continue
+            # No setting of gcloud's points this service elsewhere.
+            done = (behind if "essential-contacts" in command.text else desk).paste(command.text)
             assert done.returncode == 0, (command.text, done.stderr)
             answers[command.title] = done.stdout.decode()
     written = yaml.safe_load(config.read_text())
@@ -403,6 +417,16 @@ def test_gcloud_takes_every_command_and_its_context_is_the_one_that_kubectl_is_g
     assert call["protoPayload"]["methodName"] == "io.k8s.core.v1.pods.exec.create"
     (serial,) = json.loads(answers["The node's log and serial console"])
     assert serial["resource"]["labels"]["instance_id"] == INSTANCE
+    assert "team: shop" in answers["The project, with its labels"]
+    (contact,) = yaml.safe_load_all(answers["Whom the project names for security"])
+    assert contact["email"] == "security@acme.example"
+    (asked,) = desk.calls("essentialcontacts.*")
+    assert [pair for pair in parse_qsl(asked["query"]) if pair[0] == "notificationCategories"] == [
+        ("notificationCategories", "SECURITY"),
+        ("notificationCategories", "ALL"),
+    ]
+    owners = answers["Who owns the project by its own policy"].split()
+    assert owners == ["user:lead@acme.example", "group:shop@acme.example"]
 
 
 @needs_gcloud

@@ -129,7 +129,7 @@ def test_the_command_line_table_has_each_command_and_its_options() -> None:
     table: dict[str, set[str]] = {}
     for command, words in rows("command"):
         called = command.strip("`").removeprefix("responder ")
-        name = " ".join(takewhile(lambda word: re.fullmatch("[a-z]+", word), called.split()))
+        name = " ".join(takewhile(lambda word: re.fullmatch("[a-z][a-z-]*", word), called.split()))
         table.setdefault(name, set()).update(re.findall(r"--[a-z-]+", command + words))
     assert table == dict(commands(typer.main.get_command(cli.app)))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from responder.finding import ClusterRef, Container, PodRef, Target
+from responder.finding import MOST_TARGETS, ClusterRef, Container, PodRef, Target
 from tests.builders import TARGET, a_finding
 
 LOOSE = Container(name="loose")
@@ -115,3 +115,10 @@ def test_a_project_is_compared_by_id_and_by_number(
 )
 def test_a_cluster_is_compared_by_project_location_and_name(theirs: dict[str, Any], same: bool | None) -> None:
     assert a_finding().same_cluster(a_finding(**theirs)) is same
+
+
+def test_a_list_of_containers_without_end_is_cut_and_said_so() -> None:
+    pods = tuple(PodRef(namespace="a", name=f"p-{n}", containers=(Container(name="c"),)) for n in range(200))
+    finding = a_finding(pods=pods)
+    assert len(finding.targets()) == MOST_TARGETS
+    assert finding.targets_left_out == 200 - MOST_TARGETS

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def test_no_cluster_is_asked_while_scc_is_silent(finding: Finding, why: Why) -> 
     assert not [name for name in calls.names if name.startswith(("connect", "pod ", "namespace", "workload"))]
     for name in ("pod", "namespace", "pod_events", "owners"):
         assert getattr(evidence, name).why == "unverified", name
-        assert getattr(evidence, name).retry_at is not None
+        assert getattr(evidence, name).passing
     assert {"cluster", "pod_log", "audit_log", "node", "node_log"} <= answered(evidence)
 
 
@@ -83,6 +83,29 @@ def test_the_node_is_asked_of_compute_where_the_cluster_does_not_tell(finding: F
     assert isinstance(evidence.node_log, Found)
     assert 'instance_id="78"' in evidence.node_log.value.filter
     assert "instance acme-shop-prod/europe-west1-b/gke-shop-prod-default-pool-7d6bb7c7-0rru" in calls.names
+
+
+@pytest.mark.parametrize(("compute", "why"), [("quota", "quota"), ("not_found", "not_found"), ("denied", "not_found")])
+def test_a_node_that_compute_may_still_tell_of_is_asked_for_again(finding: Finding, compute: Why, why: Why) -> None:
+    class NoNode(FakeKubernetes):
+        def node(self, name: str, *, event_time: datetime) -> Node:
+            raise Unanswered("not_found", f"no node {name} since {event_time}")
+
+    refused = Failing(Unanswered(compute, "no", mend="grant it" if compute == "denied" else ""))
+    outside, _ = world(finding, connect=NoNode(Calls(), finding), instances=refused)
+    node = gather(outside, finding, finding.targets()[0]).evidence.node
+    assert isinstance(node, Missing)
+    assert node.why == why
+    assert node.passing == (compute == "quota")
+    assert node.mend == ("grant it" if compute == "denied" else "")
+
+
+@pytest.mark.parametrize(("why", "told"), [("not_found", "no pod to prove"), ("denied", "could not be read")])
+def test_a_pod_that_could_not_be_read_is_not_said_to_be_none(finding: Finding, why: Why, told: str) -> None:
+    outside, _ = world(finding, connect=Failing(Unanswered(why, "no")))
+    proof = gather(outside, finding, finding.targets()[0]).evidence.proof
+    assert isinstance(proof, Missing)
+    assert told in proof.detail
 
 
 @pytest.mark.parametrize("port", ["clusters", "connect", "logs", "projects", "instances"])
@@ -117,7 +140,7 @@ def test_the_deadline_ends_the_waiting_and_not_the_answers(finding: Finding) -> 
     assert isinstance(evidence.pod, Found)
     assert isinstance(evidence.pod_log, Missing)
     assert evidence.pod_log.why == "timeout"
-    assert evidence.pod_log.retry_at is not None
+    assert evidence.pod_log.passing
 
 
 def test_answers_that_are_known_are_not_asked_again(finding: Finding) -> None:

@@ -12,11 +12,12 @@ import pytest
 
 from responder import pipeline
 from responder.errors import Busy, StoreError, Unanswered
+from responder.evidence import Found, OwnerRef, Workload
 from responder.finding import Finding
 from responder.ports import Delivery, Records
 from responder.record import Record
 from responder.stores.sqlite import SqliteRecords
-from tests.doubles import NOW, Calls, Failing, FakeScc, finding_in, world
+from tests.doubles import NOW, Calls, Failing, FakeKubernetes, FakeScc, finding_in, world
 
 SAMPLES = Path(__file__).parent / "samples"
 TOP = [
@@ -56,7 +57,10 @@ def test_a_finding_becomes_a_finished_record_with_the_agreed_names(finding: Find
     assert [step["n"] for step in document["steps"]] == [1, 2, 3, 4, 5, 6, 7]
     assert set(document["steps"][0]) >= {"n", "title", "status", "detail", "by_hand"}
     assert document["schema"] == "responder.investigation/v1"
-    assert document["triage"]["verdict"] == "insufficient_data"
+    assert document["triage"]["verdict"] == "suspicious"
+    triage = document["triage"]
+    parts = (triage["base"], *(signal["weight"] for signal in triage["signals"]), triage["cut"])
+    assert sum(parts) == triage["score"]
     assert document["decision"]["kind"] == "hold"
     assert record.provenance.stage == "finished"
     assert Record.model_validate_json(record.model_dump_json()) == record
@@ -94,7 +98,8 @@ def test_another_finding_of_the_container_joins_the_record_and_asks_scc_only(
     assert pipeline.respond(outside, other, delivery("2")) == ids
     assert calls.names[first:] == ["scc"]
     record = only(records, ids)
-    assert [one.key for one in record.findings] == [finding.key, other.key]
+    (group,) = record.findings
+    assert (group.key, group.count, group.more) == (finding.key, 2, (other.key,))
     assert len(record.provenance.rounds) == 2
 
 
@@ -158,7 +163,7 @@ def test_a_finding_that_joins_while_another_is_worked_on_is_in_the_record(findin
     outside, _ = world(finding, records)
     outside = replace(outside, scc=JoinsMeanwhile(calls, (finding, other)))
     record = only(records, pipeline.respond(outside, finding, delivery("1")))
-    assert {one.key for one in record.findings} == {finding.key, other.key}
+    assert {key for one in record.findings for key in (one.key, *one.more)} == {finding.key, other.key}
 
 
 @pytest.mark.parametrize(
@@ -217,3 +222,70 @@ def test_two_messages_at_once_make_one_record(finding: Finding, records: Records
     for thread in threads:
         thread.join()
     assert calls.names.count("pod") == 1
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+@pytest.mark.parametrize("forged_first", [True, False])
+def test_a_message_that_scc_knows_nothing_of_neither_hides_nor_rewrites_the_finding_that_it_has(
+    finding: Finding, records: Records, minutes: int, *, forged_first: bool
+) -> None:
+    forged = replace(
+        finding,
+        key="1750894040330370653/forged",
+        name=finding.name.rpartition("/")[0] + "/forged",
+        canonical_name="",
+        event_time=finding.event_time + timedelta(minutes=minutes),
+        contacts={"SECURITY": ("attacker@elsewhere.example",)},
+        told={**finding.told, "arguments": ("gcc", "-o", "/tmp/forged")},
+        processes=tuple(replace(process, args=("gcc", "-o", "/tmp/forged")) for process in finding.processes),
+    )
+    outside, _ = world(finding, records)
+    arrivals = (forged, finding) if forged_first else (finding, forged)
+    ids = {pipeline.respond(outside, one, delivery(str(n))) for n, one in enumerate(arrivals)}
+    record = only(records, ids.pop())
+    assert not ids
+    assert isinstance(record.evidence.scc, Found)
+    assert isinstance(record.evidence.pod, Found)
+    told = record.evidence.told["arguments"]
+    assert isinstance(told, Found)
+    assert told.value == finding.told["arguments"]
+    assert "SCC does not have finding 1750894040330370653/forged" in record.provenance.errors
+    assert "attacker@elsewhere.example" not in record.owner.model_dump_json()
+    assert not any("/tmp/forged" in command.text for command in record.commands)
+
+
+def test_nobody_is_written_to_because_a_message_said_so(finding: Finding, records: Records) -> None:
+    told = replace(finding, contacts={"SECURITY": ("attacker@elsewhere.example",)})
+    outside, calls = world(told, records)
+    record = only(records, pipeline.respond(replace(outside, scc=FakeScc(calls, ())), told, delivery()))
+    assert record.owner.contacts == ()
+    assert "contact" not in record.links
+
+
+def test_asking_again_mends_an_owner_chain_that_was_cut(finding: Finding, records: Records) -> None:
+    class NoDeployments(FakeKubernetes):
+        def workload(self, namespace: str, ref: OwnerRef) -> Workload:
+            if ref.kind == "Deployment":
+                raise Unanswered("denied", "get deployments.apps", mend="apply deploy/rbac/")
+            return super().workload(namespace, ref)
+
+    poor, _ = world(finding, records, connect=NoDeployments(Calls(), finding))
+    ids = pipeline.respond(poor, finding, delivery())
+    owners = only(records, ids).evidence.owners
+    assert isinstance(owners, Found)
+    assert owners.value.broken_by == "denied: get deployments.apps; to mend it: apply deploy/rbac/"
+    rich, calls = world(finding, records)
+    pipeline.again(rich, ids[0])
+    owners = only(records, ids).evidence.owners
+    assert isinstance(owners, Found)
+    assert owners.value.complete
+    assert "pod" not in calls.names
+
+
+def test_the_record_shows_sccs_word_for_what_ran_not_the_messages(finding: Finding, records: Records) -> None:
+    forged = replace(finding, processes=(replace(finding.processes[0], args=("gcc", "--version")),))
+    outside, calls = world(finding, records)
+    outside = replace(outside, scc=FakeScc(calls, (finding,)))
+    record = only(records, pipeline.respond(outside, forged, delivery()))
+    assert record.findings[0].processes[0].args == finding.processes[0].args
+    assert record.findings[0].occurrences[0].message_id == "1"

@@ -58,7 +58,7 @@ def test_a_finding_that_scc_does_not_have_is_not_found() -> None:
 def test_an_answer_that_was_cut_short_proves_no_absence() -> None:
     missing = verify(ours(), Around(findings=(), filter="f", truncated=True), TARGET)
     assert isinstance(missing, Missing)
-    assert (missing.why, missing.passing) == ("unverified", True)
+    assert (missing.why, missing.passing) == ("unavailable", True)
 
 
 def cluster(**changes: str) -> ClusterRef:

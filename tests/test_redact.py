@@ -14,10 +14,13 @@ from subprocess import run
 
 import pytest
 
+from responder.compose import redacted
 from responder.errors import StoreError, Unanswered
+from responder.evidence import Found, Namespace, Node, Project
 from responder.finding import Conflict, PodRef, Process
 from responder.redact import Redactor, scrub
 from tests.builders import a_finding
+from tests.sheets import a_chain, a_cluster, a_pod, everything, found
 
 ALNUM = string.ascii_letters + string.digits
 NAMES = (
@@ -293,3 +296,28 @@ def test_processes_keep_their_other_fields() -> None:
     shown = Redactor().finding(a_finding(processes=(process,))).processes[0]
     assert (shown.pid, shown.binary, shown.args) == (53, "/usr/bin/gcc", ("gcc", "a.c"))
     assert shown.script == "curl -u a:[redacted:option] x"
+
+
+def test_a_value_is_taken_out_of_every_map_whose_key_calls_it_a_secret() -> None:
+    secret, team = "Canary7Zq8Lw3Rt", {"team": "checkout"}
+    words = {"db-password": secret, "vault.example.com/api-token": secret, **team}
+    plain = everything()
+    answers = {
+        "scc": plain.scc.value.model_copy(update={"marks": words}) if isinstance(plain.scc, Found) else None,
+        "cluster": a_cluster(labels=words),
+        "node": Node(name="n", known_by="cluster", labels=words),
+        "pod": a_pod(labels=words, annotations=words),
+        "namespace": Namespace(name="shop", labels=words, annotations=words),
+        "project": Project(project_id="acme-shop-prod", number="1", display_name="", state="ACTIVE", labels=words),
+        "owners": a_chain(links=tuple(link.model_copy(update={"labels": words}) for link in a_chain().links)),
+    }
+    told = {"program_binary": found(f"/tmp/password={secret}"), "Pod_Name": found("web-1")}
+    shown = redacted(everything(told=told, **{name: found(value) for name, value in answers.items()}), Redactor())
+    text = shown.model_dump_json()
+    assert secret not in text
+    assert text.count('"team":"checkout"') == len(answers) + 3
+    assert shown.told["Pod_Name"] == told["Pod_Name"]
+
+
+def test_an_option_at_the_very_start_of_a_line_is_one() -> None:
+    assert Redactor().text("--client-secret hunter2x run") == "--client-secret [redacted:option] run"

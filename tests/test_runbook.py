@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from responder import filters, runbook
 from responder.evidence import Endpoint, Evidence, Missing, Node, OwnerContact, Window, Workload
-from responder.finding import ClusterRef, Finding, Mitre, Process, Target
+from responder.finding import ClusterRef, Conflict, Finding, Mitre, Process, Target
 from responder.record import Command, Step
 from responder.runbook.commands import files_to_copy
 from tests.builders import EVENT_TIME, TARGET
@@ -184,7 +184,7 @@ def test_every_block_that_touches_the_pod_asks_for_its_uid_first() -> None:
 )
 def test_without_the_pods_own_uid_no_command_touches_it_and_the_steps_say_why(changes: dict[str, Any]) -> None:
     evidence = everything(**changes)
-    assert not [c for c in commands(evidence) if c.step in {5, 7}]
+    assert not [c for c in commands(evidence) if c.step in {5, 7} and "kubectl" in c.text]
     fifth, seventh = steps(evidence)[4], steps(evidence)[6]
     assert fifth.status == "impossible"
     assert any("no command enters the pod" in words for words in fifth.missing)
@@ -193,7 +193,7 @@ def test_without_the_pods_own_uid_no_command_touches_it_and_the_steps_say_why(ch
 
 def test_a_uid_that_is_not_proven_is_used_and_each_title_says_so() -> None:
     evidence = everything(proof=found(a_proof("unproven")))
-    touching = [c for c in commands(evidence) if c.step in {5, 7}]
+    touching = [c for c in commands(evidence) if c.step in {5, 7} and "kubectl" in c.text]
     assert len(touching) == 6
     assert all("not proven that this is the finding's pod (node)" in command.title for command in touching)
 
@@ -210,7 +210,7 @@ def test_a_uid_that_is_not_proven_is_used_and_each_title_says_so() -> None:
     ],
 )
 def test_a_pod_of_the_platform_has_no_delete_command(evidence: Evidence, target: Target) -> None:
-    assert not [c for c in commands(evidence, target=target) if c.step == 7]
+    assert not [c for c in commands(evidence, target=target) if c.step == 7 and "kubectl" in c.text]
     assert any("no command deletes the pod" in words for words in steps(evidence, target=target)[6].missing)
 
 
@@ -225,6 +225,18 @@ def test_the_delete_carries_the_uid_as_a_precondition_to_exactly_that_path() -> 
     }
     path = f"/api/v1/namespaces/shop/pods/{TARGET.pod}"
     assert send[3:] == ["|", "kubectl", f"--context={CONTEXT}", "delete", f"--raw={path}", "--filename=-"]
+
+
+def test_the_project_is_asked_for_whom_to_write_to_and_nothing_is_asked_of_one_whose_id_is_not_known() -> None:
+    asked = [shlex.split(c.text) for c in commands() if c.step == 7 and "kubectl" not in c.text]
+    assert [words[:3] for words in asked] == [
+        ["gcloud", "projects", "describe"],
+        ["gcloud", "essential-contacts", "compute"],
+        ["gcloud", "projects", "get-iam-policy"],
+    ]
+    assert all(words[3] in {"acme-shop-prod", "--project=acme-shop-prod"} for words in asked)
+    nobody = the_finding(project_id="acme; rm -rf /", cluster=None)
+    assert not [c for c in commands(Evidence(), finding=nobody) if c.step == 7]
 
 
 def test_the_container_is_never_left_to_kubectl_to_choose() -> None:
@@ -457,11 +469,26 @@ def test_what_scc_says_of_attack_is_repeated_only_where_it_is_a_word_of_its_own(
     assert "SCC says EXECUTION, NATIVE_API." in steps(finding=the_finding(mitre=said))[5].detail
 
 
-def test_the_plan_copies_before_it_replaces_and_does_neither_where_the_pod_is_gone() -> None:
-    actions = runbook.plan(the_finding(), TARGET, everything(), CONSOLE).actions
-    copy = next(n for n, action in enumerate(actions) if action.startswith("Copy the sources"))
-    replace = next(n for n, action in enumerate(actions) if "delete the pod by its UID" in action)
-    assert copy < replace
-    gone = runbook.plan(the_finding(), TARGET, everything(pod=GONE), CONSOLE).actions
-    assert not [action for action in gone if "delete" in action or action.startswith("Copy")]
-    assert any("no pod of that name" in action for action in gone)
+def test_a_contradiction_in_the_finding_is_told_in_step_1_and_its_text_is_not_repeated() -> None:
+    conflicts = (
+        Conflict(field="Pod_Name", values={"message: finding.x": "web-1", "SCC: finding.y": "$(touch pwned)"}),
+        Conflict(field="project_id", values={"resource.name": "acme-shop-prod", "finding.resourceName": "evil-shop"}),
+    )
+    first = steps(finding=the_finding(conflicts=conflicts))[0]
+    assert first.status == "partly"
+    assert "Pod_Name: told differently by message: finding.x and SCC: finding.y" in first.missing
+    assert "project_id: told differently by resource.name and finding.resourceName" in first.missing
+    assert "pwned" not in str(first.missing)
+
+
+def test_commands_of_a_finding_that_scc_did_not_confirm_say_so_in_their_titles() -> None:
+    refused = everything(scc=Missing(why="not_found", detail="SCC has no such finding"))
+    assert all("word of the message alone" in c.title for c in commands(refused) if c.step > 1)
+    assert not any("word of the message alone" in c.title for c in commands())
+
+
+def test_a_pod_that_is_not_the_findings_is_not_called_so() -> None:
+    third = steps(everything(proof=found(a_proof("replaced"))))[2]
+    assert third.status == "partly"
+    assert "proof that it is" not in third.detail
+    assert "whether it is the finding's pod: the finding's pod is gone" in " ".join(third.missing)

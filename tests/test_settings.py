@@ -34,6 +34,7 @@ def test_everything_that_can_be_set_is_read() -> None:
             "RESPONDER_OWNER_KEYS": "owner, squad ,,",
             "RESPONDER_CONSOLE": "https://console.example.test/",
             "RESPONDER_ENDPOINTS": "private,dns",
+            "RESPONDER_RECORDS_TOPIC": "projects/acme-sec/topics/records",
         }
     )
     assert read == settings.Settings(
@@ -45,6 +46,7 @@ def test_everything_that_can_be_set_is_read() -> None:
         owner_keys=("owner", "squad"),
         console="https://console.example.test",
         endpoints=("private", "dns"),
+        records_topic="projects/acme-sec/topics/records",
     )
 
 
@@ -80,8 +82,31 @@ def test_a_missing_parent_is_said_with_what_it_must_hold() -> None:
         ("RESPONDER_CONSOLE", "https://console.example.test/?q"),
         ("RESPONDER_ENDPOINTS", "dns,anything"),
         ("RESPONDER_ENDPOINTS", ","),
+        ("RESPONDER_RECORDS_TOPIC", "records"),
+        ("RESPONDER_RECORDS_TOPIC", "projects/acme-sec/subscriptions/records"),
+        ("RESPONDER_RECORDS_TOPIC", "projects/acme-sec/topics/goog-records"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_its_variable(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=name):
         settings.read(PARENT | {name: text})
+
+
+@pytest.mark.parametrize("store", ["firestore:acme-sec/(default)", "firestore:example.com:acme/records", "/var/r.db"])
+def test_the_store_is_a_firestore_database_or_a_file(store: str) -> None:
+    assert settings.read(PARENT | {"RESPONDER_STORE": store}).store == store
+
+
+@pytest.mark.parametrize("rest", ["", "acme", "acme/", "acme/A", "acme/a/b", "a/.."])
+def test_a_firestore_database_that_is_none_is_refused(rest: str) -> None:
+    with pytest.raises(SettingsError, match=r"RESPONDER_STORE .* must be firestore:PROJECT/DATABASE, or the path"):
+        settings.read(PARENT | {"RESPONDER_STORE": f"firestore:{rest}"})
+
+
+@pytest.mark.parametrize("store", [{}, {"RESPONDER_STORE": "/tmp/r.db"}, {"RESPONDER_STORE": ""}])
+def test_a_file_is_refused_on_cloud_run_where_it_would_be_lost(store: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="RESPONDER_STORE must be firestore:PROJECT/DATABASE on Cloud Run") as said:
+        settings.read(PARENT | store | {"K_SERVICE": "respond"})
+    assert "\n" not in str(said.value)
+    here = PARENT | {"RESPONDER_STORE": "firestore:acme-sec/(default)", "K_SERVICE": "respond"}
+    assert settings.read(here).store == "firestore:acme-sec/(default)"

@@ -12,8 +12,9 @@ What is compared with what:
 ==========================  ============================================================================================
 `latency_vs_critical_path`  one warm finding through functions-framework, from post to answer / the longest way through
                             the questions' dependencies with the lab's latencies; `_10`, `_100`: p50 of so many at once
-`by_hand_vs_responder`      the record's own commands of steps 1 to 4 in the real gcloud and kubectl, one after another,
-                            against the same lab with the same latencies / one warm finding
+`by_hand_vs_responder`      the record's own commands of steps 1 to 4, and of step 7 those that ask for the project, its
+                            security contacts and its owners, in the real gcloud and kubectl, one after another, against
+                            the same lab with the same latencies / one warm finding
 `foreign_throughput_vs_…`   messages of another category per second / a function that does nothing, same server
 `cold_start_vs_noop`        from spawn to the first answer to a foreign message / the same of that function
 `cold_first_record`         (from spawn to the first record, less the critical path) / that function's cold start

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Final
 
-from lab.bench import cost, ground, latency, light
+from lab.bench import cost, delivery, ground, latency, light
 from lab.bench.hosts import QUICK, THREADS, Bench, Cores, Sizes
 from lab.bench.lines import Line, Skipped, say
 from lab.environment import ROOT, clean_this_process
@@ -31,6 +31,9 @@ MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
     ((cost.PEAK,), cost.peak),
     ((cost.CPU,), cost.cpu),
     (cost.MEMORY, cost.memory),
+    ((delivery.DUPLICATES,), delivery.duplicates),
+    ((delivery.LOG_READS,), delivery.log_reads),
+    ((delivery.BURST,), delivery.burst),
 )
 """The names of the lines that each measurement prints."""
 NAMES: Final = tuple(name for names, _ in MEASURES for name in names)

@@ -48,6 +48,38 @@ def send(port: int, requests: Sequence[bytes]) -> list[float]:
     return [taken[number] for number in range(len(requests))]
 
 
+def stream(port: int, requests: Sequence[bytes], *, at_once: int) -> float:
+    """Send all, so many at a time, each on a connection of its own; seconds until the last answer.
+
+    RuntimeError on a refusal.
+    """
+    left = iter(requests)
+    open_ = 0
+    started = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+
+        def send_next() -> int:
+            request = next(left, None)
+            if request is None:
+                return 0
+            connection = connect(port)
+            connection.sendall(request)
+            selector.register(connection, selectors.EVENT_READ, bytearray())
+            return 1
+
+        open_ = sum(send_next() for _ in range(at_once))
+        until = started + _TIMEOUT
+        while open_ and time.monotonic() < until:
+            for key, _ in selector.select(1.0):
+                if _complete(key.fileobj, key.data):
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()  # type: ignore[union-attr]  # a socket; typeshed allows a file number
+                    open_ += send_next() - 1
+    if open_:
+        raise RuntimeError(f"{open_} requests were not answered")
+    return time.monotonic() - started
+
+
 def soak(port: int, request: bytes, *, seconds: float, connections: int = 16) -> float:
     """Answers per second to one request, sent again on each connection as soon as it was answered."""
     answered = 0

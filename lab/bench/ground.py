@@ -162,8 +162,11 @@ def _neighbour(document: dict[str, Any], index: int) -> dict[str, Any]:
 # --- the scenario -----------------------------------------------------------------------------------------------------
 
 
-def scenario(pods: int, *, slow: bool) -> Scenario:
-    """So many findings on as many pods; `slow` answers with the latencies of this page, else at once."""
+def scenario(pods: int, *, slow: bool, lines: int = LINES) -> Scenario:
+    """So many findings on as many pods; `slow` answers with the latencies of this page, else at once.
+
+    `lines` entries for each of a finding's three queries.
+    """
     parts = [_cluster(cluster, [i for i in range(pods) if _place(i)[0] == cluster]) for cluster in range(CLUSTERS)]
     faults = [
         {"call": call, "kind": "latency", "match": match, "seconds": milliseconds / 1000}
@@ -191,7 +194,7 @@ def scenario(pods: int, *, slow: bool) -> Scenario:
                 for document in findings
             ],
             "clusters": parts,
-            "logs": [line for index in range(pods) for line in _lines(index)],
+            "logs": [line for index in range(pods) for line in _lines(index, lines)],
             "faults": faults if slow else [],
         }
     )
@@ -227,12 +230,12 @@ def _cluster(cluster: int, indices: list[int]) -> dict[str, Any]:
     }
 
 
-def _lines(index: int) -> list[dict[str, Any]]:
-    """A hundred lines of the pod, of the audit log and of the node, a minute apart around the event."""
+def _lines(index: int, count: int) -> list[dict[str, Any]]:
+    """So many lines of the pod, of the audit log and of the node, a minute apart around the event."""
     cluster, _ = _place(index)
     lines: list[dict[str, Any]] = []
-    for turn in range(LINES):
-        moment = _time(index) + timedelta(seconds=60 * (turn - LINES // 2) + 7)
+    for turn in range(count):
+        moment = _time(index) + timedelta(seconds=60 * (turn - count // 2) + 7)
         request = f"GET /cart/{index * 7919 + turn * 104729:x} 200 {turn * 37 % 900} ms session {turn:x}{index:x}"
         text = f"{moment:%H:%M:%S} INFO checkout.http {request} " + " ".join(
             f"step{step}={(index * 31 + turn * 17 + step * 13) % 9973}" for step in range(70)
@@ -257,11 +260,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.bench.ground", description=__doc__)
     parser.add_argument("--pods", type=int, required=True)
     parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--lines", type=int, default=LINES)
     arguments = parser.parse_args()
     from lab.server import run  # noqa: PLC0415 - whoever asks for a message only need not import the servers
 
     run(
-        scenario(arguments.pods, slow=arguments.slow),
+        scenario(arguments.pods, slow=arguments.slow, lines=arguments.lines),
         message(0),
         ready=lambda endpoints: print(endpoints.model_dump_json(), flush=True),
     )

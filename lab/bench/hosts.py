@@ -108,6 +108,11 @@ class Sizes:
     memory_first: int = 20
     memory_all: int = 100
     at_once: int = 80
+    burst: int = 800
+    burst_duplicates: int = 200
+    quota_pods: int = 20
+    quota_findings: int = 40
+    store_cycles: int = 20
 
     @property
     def pods(self) -> int:
@@ -117,7 +122,7 @@ class Sizes:
 
 QUICK: Final = Sizes(
     rounds=1, singles=1, some=2, many=4, by_hand=1, soak_seconds=0.5, cpu_findings=3, memory_first=2, memory_all=6,
-    at_once=4,
+    at_once=4, burst=16, burst_duplicates=4, quota_pods=2, quota_findings=3, store_cycles=2,
 )  # fmt: skip
 
 
@@ -146,22 +151,29 @@ class Bench:
         if kind is None or issubclass(kind, KeyboardInterrupt):
             shutil.rmtree(self.folder)
 
+    def own_lab(self, *, pods: int, lines: int, slow: bool) -> contextlib.AbstractContextManager[Lab]:
+        """A lab that ends with the block, with so many pods and log lines for each of a finding's queries."""
+        return _lab(self, slow=slow, pods=pods, lines=lines)
+
     def lab(self, *, slow: bool) -> Lab:
         """The lab with the latencies, or the one that answers at once."""
         if slow not in self._labs:
-            self._labs[slow] = self._stack.enter_context(_lab(self, slow=slow))
+            self._labs[slow] = self._stack.enter_context(_lab(self, slow=slow, pods=self.sizes.pods))
         return self._labs[slow]
 
     @contextlib.contextmanager
-    def host(self, lab: Lab | None = None) -> Iterator[Host]:
-        """functions-framework on the product's function against a lab, with an empty store; on a no-op without one."""
+    def host(self, lab: Lab | None = None, *, environ: Mapping[str, str] | None = None) -> Iterator[Host]:
+        """functions-framework on the product's function against a lab, with an empty store; on a no-op without one.
+
+        `environ` goes before what it is given otherwise.
+        """
         self._count += 1
         store, log = self.folder / f"records-{self._count}.db", self.folder / "function.log"
         (self.folder / "endpoints.json").write_text(json.dumps(lab.endpoints if lab else {}), encoding="utf-8")
-        environ = cleaned(os.environ) | {"THREADS": str(THREADS), "WORKERS": "1"}
-        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        env = cleaned(os.environ) | {"THREADS": str(THREADS), "WORKERS": "1"}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         if lab:
-            environ |= {
+            env |= {
                 "LAB_ENDPOINTS": str(self.folder / "endpoints.json"),
                 "RESPONDER_SCC_PARENT": lab.endpoints["scc_parent"],
                 "RESPONDER_STORE": str(store),
@@ -172,7 +184,7 @@ class Bench:
         command += ["--host", "127.0.0.1", "--port", str(port)]
         with log.open("wb") as output:
             spawned = time.monotonic()
-            with _started(command, environ, self.cores.server, output) as process:
+            with _started(command, env | dict(environ or {}), self.cores.server, output) as process:
                 yield Host(port=port, process=process, spawned=spawned, store=store)
 
 
@@ -196,9 +208,10 @@ class Lab:
 
 
 @contextlib.contextmanager
-def _lab(bench: Bench, *, slow: bool) -> Iterator[Lab]:
-    command = [sys.executable, "-m", "lab.bench.ground", "--pods", str(bench.sizes.pods), *(["--slow"] if slow else [])]
-    log = bench.folder / f"lab-{'slow' if slow else 'fast'}.log"
+def _lab(bench: Bench, *, slow: bool, pods: int, lines: int = ground.LINES) -> Iterator[Lab]:
+    command = [sys.executable, "-m", "lab.bench.ground", "--pods", str(pods), "--lines", str(lines)]
+    command += ["--slow"] if slow else []
+    log = bench.folder / f"lab-{'slow' if slow else 'fast'}-{pods}-{lines}.log"
     with log.open("wb") as output, _started(command, cleaned(os.environ), bench.cores.rest, output) as process:
         until = time.monotonic() + _START_SECONDS
         while process.poll() is None and time.monotonic() < until:

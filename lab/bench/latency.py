@@ -17,6 +17,7 @@ from lab.bench import client, ground
 from lab.bench.hosts import Bench, Host, Lab, on
 from lab.bench.lines import Line, Skipped, median, rounded, say
 from lab.environment import cleaned
+from lab.proxy import proxy
 from responder.ports import RecordQuery
 from responder.record import Command, Record
 from responder.stores.sqlite import SqliteRecords
@@ -24,7 +25,8 @@ from responder.wiring import utc_now
 
 LATENCY: Final = ("latency_vs_critical_path", "latency_vs_critical_path_10", "latency_vs_critical_path_100")
 BY_HAND: Final = "by_hand_vs_responder"
-_STEPS: Final = (1, 2, 3, 4)
+_STEPS: Final = (1, 2, 3, 4, 7)
+"""Those of which the responder asks all that their commands ask; of the seventh, those that ask whom to write to."""
 _REHEARSED: Final = 20
 """Findings at once in the rehearsal: as many as the lab bears while it searches."""
 
@@ -107,7 +109,10 @@ def _check(host: Host, count: int) -> None:
 
 
 def by_hand(bench: Bench) -> Iterator[Line | Skipped]:
-    """The record's own commands of steps 1 to 4, pasted one after another / one warm finding, which asks it all."""
+    """The record's own commands that ask something, pasted one after another / one warm finding, which asks it all.
+
+    Those are all of steps 1 to 4, and those of step 7 that ask for the project, its security contacts and its owners.
+    """
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     absent = [program for program in ("gcloud", "kubectl", "bash") if not shutil.which(program, path=path)]
     if absent:
@@ -124,12 +129,14 @@ def by_hand(bench: Bench) -> Iterator[Line | Skipped]:
             ours += client.send(host.port, [request(bench.sizes.warm + turn)])
             record = _newest(host)
         environ = _desk(record, lab, bench.folder, path)
-        commands = [command for command in record.commands if command.step in _STEPS]
+        commands = [command for command in record.commands if command.step in _STEPS and _asks(command)]
         taken = dict.fromkeys(_STEPS, 0.0)
-        for command in commands:
-            started = time.monotonic()
-            _paste(bench, command, environ)
-            taken[command.step] += time.monotonic() - started
+        with proxy(lab.endpoints["rest"], bench.folder) as through:
+            for command in commands:
+                own = environ | through if "essential-contacts" in command.text else environ
+                started = time.monotonic()
+                _paste(bench, command, own)
+                taken[command.step] += time.monotonic() - started
         theirs.append(taken)
     hands = [sum(taken.values()) for taken in theirs]
     ratios = [hand / own for hand, own in zip(hands, ours, strict=True)]
@@ -138,10 +145,15 @@ def by_hand(bench: Bench) -> Iterator[Line | Skipped]:
         "commands": len(commands),
         "seconds_by_hand": median(hands),
         "seconds": median(ours),
-        "steps_2_to_4": median(later),
+        "without_step_1": median(later),
         "rounds": rounded(ratios),
     }
     yield Line(name=BY_HAND, value=median(ratios), unit="ratio", goal=5.0, at_least=True, more=more)
+
+
+def _asks(command: Command) -> bool:
+    """Whether it only asks: the rest of step 7 deletes the pod."""
+    return command.step in _STEPS[:4] or command.text.startswith("gcloud ")
 
 
 def _newest(host: Host) -> Record:

@@ -126,6 +126,10 @@ class Asking:
         """An answer that began and did not end in time."""
         return Unanswered("timeout", f"{self._what}: no answer in time")
 
+    def endless(self) -> Unanswered:
+        """A list that says after many pages that more comes."""
+        return Unanswered("unavailable", f"{self._what}: the list was cut short before its end")
+
     def broken(self, detail: str) -> Unanswered:
         """An answer that came, and is not what was asked for."""
         return Unanswered("broken", f"{self._what}: {detail}")

@@ -7,6 +7,7 @@ the request object (`PodExecOptions`), the request's URI in the metadata, the en
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +33,7 @@ def kind_of(method: str, resource_name: str) -> SessionKind | None:
     return by_method or _SUBRESOURCES.get(resource_name.partition("?")[0].rpartition("/")[2])
 
 
+@lru_cache(maxsize=64)
 def status_name(code: int) -> str:
     """The canonical name of a `google.rpc.Status`: `OK`, `PERMISSION_DENIED`."""
     known = code_pb2.Code.DESCRIPTOR.values_by_number.get(code)

@@ -48,6 +48,12 @@ class Google(Protocol):
     def logging(self) -> Any:
         """`google.cloud.logging_v2.services.logging_service_v2.LoggingServiceV2Client`."""
 
+    def publisher(self) -> Any:
+        """`google.pubsub_v1.PublisherClient`: one call for each message, with a timeout of its own."""
+
+    def subscriber(self) -> Any:
+        """`google.pubsub_v1.SubscriberClient`."""
+
     def http(self) -> requests.Session:
         """A session that authenticates as the responder; no proxies from the environment, no redirects followed."""
 
@@ -103,6 +109,30 @@ class LiveGoogle:
             return LoggingServiceV2Client(credentials=self._credentials())
 
         return self._once("logging", build)
+
+    def publisher(self) -> Any:
+        """`PublisherClient`, the low-level one.
+
+        The other one sends from threads of its own, tries a message with an ordering key again without end, and goes
+        where `PUBSUB_EMULATOR_HOST` says.
+        """
+
+        def build() -> Any:
+            from google.pubsub_v1 import PublisherClient  # noqa: PLC0415 - heavy
+
+            return PublisherClient(credentials=self._credentials())
+
+        return self._once("publisher", build)
+
+    def subscriber(self) -> Any:
+        """`SubscriberClient`, the low-level one too."""
+
+        def build() -> Any:
+            from google.pubsub_v1 import SubscriberClient  # noqa: PLC0415 - heavy
+
+            return SubscriberClient(credentials=self._credentials())
+
+        return self._once("subscriber", build)
 
     def http(self) -> requests.Session:
         """`AuthorizedSession`: one retry of what did not connect and of 503, of 401 with a new token."""

@@ -70,6 +70,7 @@ _CHUNK: Final = 64 * 1024
 _CONNECTIONS: Final = 600  # six calls of a hundred findings at once
 _EVENTS: Final = 100
 _SETS: Final = 50
+_PAGES: Final = 5
 _OK: Final = 200
 _VERSION: Final = re.compile(r"v[0-9]+(?:(?:alpha|beta)[0-9]+)?")
 _KIND: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
@@ -113,9 +114,9 @@ class Cluster:
         about = f"involvedObject.kind=Pod,involvedObject.namespace={namespace},involvedObject.name={name}"
         path = f"/api/v1/namespaces/{namespace}/events"
         asking = _asking("list", "events", namespace)
-        reply = self._get(path, asking, "EventList", {"fieldSelector": about, "limit": str(_EVENTS)})
+        found = self._listed(path, asking, "EventList", {"fieldSelector": about, "limit": str(_EVENTS)})
         with asking:
-            events = [_objects.event(item) for item in _reply.items(reply, "items")]
+            events = [_objects.event(item) for item in found]
         return tuple(sorted(events, key=lambda e: e.last_seen or e.first_seen or _EARLIEST))
 
     def workload(self, namespace: str, ref: OwnerRef) -> Workload:
@@ -146,13 +147,29 @@ class Cluster:
         _check("pod_template_hash", pod_template_hash)
         asking = _asking("list", "replicasets.apps", namespace)
         query = {"labelSelector": f"pod-template-hash={pod_template_hash}", "limit": str(_SETS)}
-        reply = self._get(f"/apis/apps/v1/namespaces/{namespace}/replicasets", asking, "ReplicaSetList", query)
+        found = self._listed(f"/apis/apps/v1/namespaces/{namespace}/replicasets", asking, "ReplicaSetList", query)
         how = "pod-template-hash label"
         with asking:
             return tuple(
-                _objects.workload(item, api_version="apps/v1", kind="ReplicaSet", how_known=how)
-                for item in _reply.items(reply, "items")
+                _objects.workload(item, api_version="apps/v1", kind="ReplicaSet", how_known=how) for item in found
             )
+
+    def _listed(self, path: str, asking: Asking, kind: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The first `limit` items of a list.
+
+        A page may be shorter than its limit, even empty, and more may come: `metadata.continue` alone tells (Kubernetes
+        API concepts, "Retrieving large results sets in chunks").
+        """
+        items: list[dict[str, Any]] = []
+        limit, more = int(query["limit"]), ""
+        for _ in range(_PAGES):
+            reply = self._get(path, asking, kind, {**query, "continue": more} if more else query)
+            with asking:
+                items += _reply.items(reply, "items")
+                more = _reply.text(reply, "metadata", "continue")
+            if not more or len(items) >= limit:
+                return items[:limit]
+        raise asking.endless()
 
     def _object(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from google.cloud.audit import audit_log_pb2
@@ -130,7 +131,6 @@ def _audit(entry: Any) -> AuditEntry | None:
     log = _audit_log(entry)
     if log is None:
         return None
-    request = _plain(log.request)
     session = _session.kind_of(log.method_name, log.resource_name)
     return AuditEntry(
         time=_time(entry),
@@ -141,7 +141,10 @@ def _audit(entry: Any) -> AuditEntry | None:
         user_agent=log.request_metadata.caller_supplied_user_agent,
         status=_session.status_name(log.status.code),
         session=session,
-        command=_session.command_of(log, request, _plain(log.metadata), dict(entry.labels)) if session else (),
+        # Most calls are no sessions, and to read a Struct costs more than all the rest.
+        command=_session.command_of(log, _plain(log.request), _plain(log.metadata), dict(entry.labels))
+        if session
+        else (),
     )
 
 
@@ -173,6 +176,7 @@ def _time(entry: Any) -> datetime:
     return _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
 
 
+@lru_cache(maxsize=64)
 def _severity(number: int) -> str:
     known = log_severity_pb2.LogSeverity.DESCRIPTOR.values_by_number.get(number)
     return known.name if known else str(number)

@@ -5,6 +5,7 @@ There is no call that gets one finding: it is asked for by its names, in the sam
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,17 +18,18 @@ from google.protobuf import json_format
 from responder import names
 from responder.errors import MalformedNotification, Unanswered
 from responder.evidence import Window
-from responder.finding import ClusterRef, Finding
+from responder.finding import CATEGORY, ClusterRef, Finding
 from responder.live._errors import Asking
 from responder.live._patience import Patience
-from responder.notification import finding_of
-from responder.ports import Around
+from responder.notification import finding_of, read
+from responder.ports import Around, Published
 from responder.quoting import lql
 
 PERMISSIONS: Final = ("securitycenter.findings.list",)
 
 _PAGE: Final = 1000  # the API's own maximum
 _PAGES: Final = 3
+_MOST_PAGES: Final = 1000  # of a backfill: a million findings
 _SECONDS: Final = 20.0
 _ATTEMPT_SECONDS: Final = 8.0
 _NODES: Final = 20
@@ -59,6 +61,38 @@ class Scc:
             found = (*self._list(_any_of("name", own), own, patience)[0], *found)
         return Around(findings=found, filter=query, truncated=truncated, unreadable=unreadable)
 
+    def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
+        """Findings of our category in a span of time, oldest first, page by page; those of GKE only.
+
+        `project` is an id or a number. The category is not GKE's alone, so each is read as a notification would be. A
+        finding that cannot be read is left out, and said in the log: it comes as a message too, and is kept there.
+        """
+        clauses = [f"category={lql(CATEGORY)}", f"event_time>={lql(_time(since))}", f"event_time<={lql(_time(until))}"]
+        if names.is_valid("project_number", project):
+            whole = f"//cloudresourcemanager.googleapis.com/projects/{project}"
+            clauses.append(f"resource.project_name={lql(whole)}")
+        elif project:
+            # The display name is the project's id: google/cloud/securitycenter/v2/resource.proto.
+            clauses.append(f"resource.project_display_name={lql(project)}")
+        query, token, unreadable = " AND ".join(clauses), "", 0
+        for _ in range(_MOST_PAGES):
+            page = self._page(query, token, Patience(total=_SECONDS, attempt=_ATTEMPT_SECONDS), "event_time")
+            for result in page.list_findings_results:
+                try:
+                    data = json.dumps(json_format.MessageToDict(result)).encode()
+                    finding = read(data)
+                except (MalformedNotification, json_format.Error, ValueError, RecursionError):
+                    unreadable += 1
+                    continue
+                if finding is not None:
+                    yield Published(finding=finding, data=data)
+            token = page.next_page_token
+            if not token:
+                break
+        _say(unreadable)
+        if token:
+            raise Unanswered("unavailable", f"{PERMISSIONS[0]} at {self._parent}: the list has no end")
+
     def _list(self, query: str, own: tuple[str, ...], patience: Patience) -> tuple[tuple[Finding, ...], int, bool]:
         """The findings of a query, how many could not be read, and whether there were more."""
         found: list[Finding] = []
@@ -76,17 +110,16 @@ class Scc:
             token = page.next_page_token
             if not token:
                 break
-        if unreadable:
-            _log.warning("%d findings of Security Command Center could not be read and were left out", unreadable)
+        _say(unreadable)
         return tuple(found), unreadable, bool(token)
 
-    def _page(self, query: str, token: str, patience: Patience) -> Any:
+    def _page(self, query: str, token: str, patience: Patience, order: str = "event_time desc") -> Any:
         what = f"{PERMISSIONS[0]} at {self._parent}"
         mend = f"grant the responder {PERMISSIONS[0]} at {self._parent} (roles/securitycenter.findingsViewer)"
         request = ListFindingsRequest(
             parent=f"{self._parent}/sources/-/locations/global",
             filter=query,
-            order_by="event_time desc",
+            order_by=order,
             page_size=_PAGE,
             page_token=token,
         )
@@ -151,6 +184,11 @@ def _projects(finding: Finding) -> tuple[str, ...]:
     told = (finding.project_id, finding.project_number, finding.cluster.project if finding.cluster else "")
     valid = (p for p in told if names.is_valid("project_id", p) or names.is_valid("project_number", p))
     return tuple(dict.fromkeys(valid))
+
+
+def _say(unreadable: int) -> None:
+    if unreadable:
+        _log.warning("%d findings of Security Command Center could not be read and were left out", unreadable)
 
 
 def _any_of(field: str, values: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ import re
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -25,18 +25,21 @@ from responder.errors import ResponderError
 from responder.finding import Conflict, Finding, PodRef, Process
 from responder.redact.rules import (
     BEARER,
+    CAPITAL_HINTS,
     COOKIE,
     ENV_PAIR,
     HEAD,
     HEADER,
     HINTS,
     KEY_LINE,
+    KEY_LINE_LONGEST,
+    MARKED_HINTS,
     NAME_AND_VALUE,
     OPTION,
     PRIVATE_KEY,
     PROGRAM,
     PROGRAMS,
-    SHAPE_HINT,
+    SHAPE_HINTS,
     SHAPES,
     SPELT_SHAPES,
     URL_PASSWORD,
@@ -108,8 +111,8 @@ class Redactor:
             external_uri=self.text(finding.external_uri),
             processes=tuple(map(self._process, finding.processes)),
             pods=tuple(map(self._pod, finding.pods)),
-            marks={name: self._value(name, text) for name, text in finding.marks.items()},
-            told={name: self._told(said) for name, said in finding.told.items()},
+            marks=self.words(finding.marks),
+            told={name: self.told(said) for name, said in finding.told.items()},
             conflicts=tuple(map(self._conflict, finding.conflicts)),
             problems=tuple(map(self.text, finding.problems)),
         )
@@ -125,9 +128,14 @@ class Redactor:
         )
 
     def _pod(self, pod: PodRef) -> PodRef:
-        return replace(pod, labels={name: self._value(name, text) for name, text in pod.labels.items()})
+        return replace(pod, labels=self.words(pod.labels))
 
-    def _told(self, said: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def words(self, words: Mapping[str, str]) -> dict[str, str]:
+        """Labels, annotations or marks without secrets: the name of each tells what its value is."""
+        return {name: self._value(name, text) for name, text in words.items()}
+
+    def told(self, said: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """A value of the finding's sheet: a text, or an argument list."""
         return self.text(said) if isinstance(said, str) else self.args(said)
 
     def _conflict(self, conflict: Conflict) -> Conflict:
@@ -135,6 +143,7 @@ class Redactor:
 
     def _value(self, name: str, text: str) -> str:
         """The value of a pair that is kept apart from its name."""
+        name = name.rpartition("/")[2]  # what stands before the slash is whose label it is
         whole = NAME_AND_VALUE.match(f"{name}={text}")
         if whole and is_secret_value(whole["name"], text, "="):
             return self._take("named", text)
@@ -162,7 +171,9 @@ class Redactor:
         text = self._by_header(text, lower)
         text = self._by_name(text)
         text = self._by_shape(text, lower)
-        if " -" in text and (PROGRAM.search(text) or any(is_secret_name(o[0]) for o in OPTION.finditer(text))):
+        if (" -" in text or text.startswith("-")) and (
+            PROGRAM.search(text) or any(is_secret_name(o[0]) for o in OPTION.finditer(text))
+        ):
             # Words stand at the odd places, the gaps between them are kept as they are.
             parts = WORDS.split(text)
             parts[1::2] = _by_option(parts[1::2], take)
@@ -243,12 +254,26 @@ _SHORTEST_SHAPE: Final = 12
 
 
 def _has_hint(text: str, lower: str) -> bool:
+    # Plain loops: `any()` costs twice as much, and nearly every line comes through here.
     for hint in HINTS:
-        if hint in lower:  # a plain loop: `any()` costs twice as much, and nearly every line comes through here
+        if hint in lower:
+            return True
+    for mark, hints in MARKED_HINTS:
+        if mark in lower and any(hint in lower for hint in hints):
+            return True
+    for mark, hints in CAPITAL_HINTS:
+        if mark in text and any(hint in text for hint in hints):
             return True
     if "://" in text and "@" in text:
         return True
-    return SHAPE_HINT.search(text) is not None or KEY_LINE.fullmatch(text) is not None
+    return _has_shape(text)
+
+
+def _has_shape(text: str) -> bool:
+    for part, shape in SHAPE_HINTS:
+        if part.search(text) is not None and shape.search(text) is not None:
+            return True
+    return len(text) <= KEY_LINE_LONGEST and KEY_LINE.fullmatch(text) is not None
 
 
 @cache

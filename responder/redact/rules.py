@@ -104,6 +104,8 @@ KEY_LINE = re.compile(
     r"\s{0,8}(?=.{0,80}[g-zG-Z+/])(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=\D*\d)[A-Za-z0-9+/]{64}(?:[A-Za-z0-9+/]{6})?\s?"
 )
 """A log line that is a line of a PEM block: 64 characters (RFC 7468), 70 in OpenSSH's own format. A digest is hex."""
+KEY_LINE_LONGEST: Final = 79
+"""With the spaces that `KEY_LINE` allows around it."""
 
 HEADER = re.compile(
     r"(?i)((?:proxy-)?authorization\\?[\"']?\s{0,3}[:=]\s{0,3}\\?[\"']?)"
@@ -170,13 +172,33 @@ PROGRAM = re.compile(rf"(?<![\w.-])(?:{'|'.join(sorted(map(re.escape, PROGRAMS),
 # One a line would be a page.
 # fmt: off
 HINTS: Final = (
-    "pass", "pwd", "_pw", "-pw", "secret", "token", "key", "cred", "auth", "bearer", "basic", "cookie", "eyj",
-    "contrase", '"value', "login", "mysql", "maria", "ldap", "mongo", "smbclient", "curl", "redis-cli", "zip", "7z",
-    "akia", "asia", "abia", "acca", "a3t", "akc", "aws", "1//0", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
-    "github_pat", "glpat-", "xox", "xapp-", "hooks.slack", "aiza", "ya29.", "gocspx", "sk-", "k_live_", "k_test_",
-    "npm_", "sg.", "sq0csp-", "hf_", "pypi-", "dckr_", "dop_v1_", "hvs.", "softlayer", "cloudant",
+    "pass", "pwd", "secret", "token", "key", "cred", "auth", "bearer", "basic", "cookie", "contrase", "aws",
+    "softlayer", "cloudant",
+)
+MARKED_HINTS: Final = (
+    # A mark, and hints that all hold it: a log line that is without the mark is not searched for them.
+    ("_", ("_pw", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "k_live_", "k_test_", "npm_", "hf_", "dckr_",
+           "dop_v1_")),
+    # The programs have options that are secrets, which no text without a dash has.
+    ("-", ("-pw", "glpat-", "xox", "xapp-", "gocspx-", "sk-", "sq0csp-", "pypi-", "login", "mysql", "maria", "ldap",
+           "mongo", "smbclient", "curl", "redis-cli", "zip", "7z")),
+    (".", ("hooks.slack", "ya29.", "sg.", "hvs.")),
+    ('"', ('"value',)),
+    ("1/", ("1//0",)),
+)
+CAPITAL_HINTS: Final = (
+    # The same for tokens that are told by capitals: of these, the text as it is.
+    ("A", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "AKC", "AIza")),
+    ("J", ("eyJ",)),
 )
 # fmt: on
-"""Lower case; a text with none of these and no `SHAPE_HINT` has nothing that the rules above would find."""
+"""What stands in every text that the rules above would find something in, but for `SHAPE_HINTS`. The first two are
+lower case, and are looked for in the text in lower case."""
 
-SHAPE_HINT = re.compile(r"[MNO][a-zA-Z\d_-]{23,25}\.[a-zA-Z\d_-]{6}\.|(?:AC|SK)[a-z0-9]{32}|[0-9a-f]{32}-us\d")
+SHAPE_HINTS: Final = (
+    # What must be there, and the whole shape. The first begin with a literal: quickly told.
+    (re.compile(r"\.[a-zA-Z\d_-]{6}\."), re.compile(r"[MNO][a-zA-Z\d_-]{23,25}\.[a-zA-Z\d_-]{6}\.")),
+    (re.compile("AC"), re.compile(r"AC[a-z0-9]{32}")),
+    (re.compile("SK"), re.compile(r"SK[a-z0-9]{32}")),
+    (re.compile("-us"), re.compile(r"[0-9a-f]{32}-us\d")),
+)

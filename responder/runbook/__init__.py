@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-from responder.evidence import Evidence, Found, OwnerContact
+from responder.evidence import Evidence, OwnerContact
 from responder.finding import Finding, Mitre, Target
 from responder.record import ByHand, Command, Plan, Step, StepStatus, Technique
 from responder.runbook import commands as by_hand
@@ -46,21 +46,34 @@ _TECHNIQUES: Final = (
     ("T1027.004", "Compile After Delivery", pages.ATTACK, "COMPILE_AFTER_DELIVERY"),
     ("T1027", "Obfuscated Files or Information", pages.ATTACK_PARENT, "OBFUSCATED_FILES_OR_INFO"),
 )
-_READ_OTHERS: Final = (
-    "Read the other findings of this container and pod first ({count}, /evidence/related): what ran after the compiler "
-    "tells whether its output was used."
-)
-_ASK_SESSIONS: Final = "Ask who opened a session into the pod in the window (/evidence/audit_log) what they did there."
-_COPY: Final = "Copy the sources and the output out of the container (step 5) before anything replaces the pod."
-_WHERE_FROM: Final = (
-    "Find out whether the compiler is part of the image or came later: T1027.004 is source text that is compiled on "
-    "the victim, with what is found there."
-)
-_ASK_OWNER: Final = "Ask the owner whether something is expected to compile in this container (step 7)."
-_REPLACE: Final = (
-    "If it was not expected: delete the pod by its UID (step 7), and mend the image or the way in: a pod from the same "
-    "image comes back the same."
-)
+
+
+class Sheet(NamedTuple):
+    """What a person needs to do each step by hand: made at once, since each part needs the others."""
+
+    steps: tuple[Step, ...]
+    links: dict[str, str]
+    commands: tuple[Command, ...]
+    plan: Plan
+
+
+def sheet(
+    finding: Finding,
+    target: Target,
+    evidence: Evidence,
+    console: str,
+    *,
+    contacts: Sequence[OwnerContact] = (),
+    log_window: timedelta = LOG_WINDOW,
+) -> Sheet:
+    """The seven steps in order, the links by the keys of `links.TITLES`, the commands in the order of the steps.
+
+    `console` is the console's base address, `contacts` whom to ask, best first. A link is there only where all its
+    parts are valid, and the commands that touch the pod only where its UID is known.
+    """
+    names = known(finding, target, evidence, console, contacts, log_window)
+    made, urls = by_hand.commands(names), pages.links(names)
+    return Sheet(steps=_steps(names, made, urls), links=urls, commands=made, plan=_plan(names))
 
 
 def steps(
@@ -72,9 +85,41 @@ def steps(
     contacts: Sequence[OwnerContact] = (),
     log_window: timedelta = LOG_WINDOW,
 ) -> tuple[Step, ...]:
-    """The seven steps, in order. `console` is the console's base address, `contacts` whom to ask, best first."""
-    names = known(finding, target, evidence, console, contacts, log_window)
-    made, urls = by_hand.commands(names), pages.links(names)
+    """The seven steps alone."""
+    return sheet(finding, target, evidence, console, contacts=contacts, log_window=log_window).steps
+
+
+def links(
+    finding: Finding,
+    target: Target,
+    evidence: Evidence,
+    console: str,
+    *,
+    contacts: Sequence[OwnerContact] = (),
+    log_window: timedelta = LOG_WINDOW,
+) -> dict[str, str]:
+    """The links alone."""
+    return pages.links(known(finding, target, evidence, console, contacts, log_window))
+
+
+def commands(
+    finding: Finding,
+    target: Target,
+    evidence: Evidence,
+    console: str,
+    *,
+    log_window: timedelta = LOG_WINDOW,
+) -> tuple[Command, ...]:
+    """The commands alone."""
+    return by_hand.commands(known(finding, target, evidence, console, (), log_window))
+
+
+def plan(finding: Finding, target: Target, evidence: Evidence, console: str) -> Plan:
+    """Step 6 alone."""
+    return _plan(known(finding, target, evidence, console))
+
+
+def _steps(names: Known, made: Sequence[Command], urls: Mapping[str, str]) -> tuple[Step, ...]:
     parts_of = (parts.finding, parts.cluster, parts.pod, parts.logs)
     answered = [(_status(found), found) for found in (make(names) for make in parts_of)]
     answered += [_container(names), _research(names), _response(names)]
@@ -92,40 +137,14 @@ def steps(
     )
 
 
-def links(
-    finding: Finding,
-    target: Target,
-    evidence: Evidence,
-    console: str,
-    *,
-    contacts: Sequence[OwnerContact] = (),
-    log_window: timedelta = LOG_WINDOW,
-) -> dict[str, str]:
-    """Every link whose parts are all valid, by name: `responder.runbook.links.TITLES` has what each is."""
-    return pages.links(known(finding, target, evidence, console, contacts, log_window))
-
-
-def commands(
-    finding: Finding,
-    target: Target,
-    evidence: Evidence,
-    console: str,
-    *,
-    log_window: timedelta = LOG_WINDOW,
-) -> tuple[Command, ...]:
-    """Every command, in the order of the steps. The pod's are there only where its UID is known."""
-    return by_hand.commands(known(finding, target, evidence, console, (), log_window))
-
-
-def plan(finding: Finding, target: Target, evidence: Evidence, console: str) -> Plan:
-    """Step 6: ATT&CK's techniques, who names them, and what to do next in order. No verdict is in it."""
-    names = known(finding, target, evidence, console)
+def _plan(names: Known) -> Plan:
+    """ATT&CK's techniques and who names them; the actions need a verdict, and are `responder.plan`'s."""
     return Plan(
         techniques=tuple(
-            Technique(id=id_, name=name, url=url, tactics=dict(TACTICS), said_by=_said_by(finding.mitre, told))
+            Technique(id=id_, name=name, url=url, tactics=dict(TACTICS), said_by=_said_by(names.finding.mitre, told))
             for id_, name, url, told in _TECHNIQUES
         ),
-        actions=tuple(_actions(names)),
+        actions=(),
     )
 
 
@@ -219,21 +238,3 @@ def _scc_says(mitre: Mitre) -> str:
     said = (mitre.primary_tactic, *mitre.primary_techniques, *mitre.additional_tactics, *mitre.additional_techniques)
     # Enum names of its protos; anything else in their place is not repeated.
     return ", ".join(word for word in said if word.isascii() and word.replace("_", "").isalnum()) or "nothing of it"
-
-
-def _actions(names: Known) -> list[str]:
-    related, audit = names.evidence.related, names.evidence.audit_log
-    actions: list[str] = []
-    near = related.value.findings if isinstance(related, Found) else ()
-    if count := sum(other.closeness in {"container", "pod"} for other in near):
-        actions.append(_READ_OTHERS.format(count=count))
-    if isinstance(audit, Found) and any(entry.session for entry in audit.value.entries):
-        actions.append(_ASK_SESSIONS)
-    if not names.untouchable and names.container:
-        actions.append(_COPY)
-    actions += [_WHERE_FROM, _ASK_OWNER]
-    if names.untouchable:
-        actions.append(f"Work from the logs and the owner chain: {names.untouchable}.")
-    elif not by_hand.may_not_delete(names):
-        actions.append(_REPLACE)
-    return actions

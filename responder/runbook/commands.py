@@ -32,11 +32,17 @@ _DEVICES: Final = ("/dev/", "/proc/", "/sys/")
 _KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 _STOP: Final = "stop: this is not the pod of the record, or it could not be asked; nothing was done"
 
+_UNCONFIRMED: Final = " (SCC has not confirmed the finding: these names are the word of the message alone)"
+
 
 def commands(known: Known) -> tuple[Command, ...]:
     """Every command that can be made of what is known, in the order of the steps."""
-    made = (_finding, _cluster, _node, _pod, _logs, _files, _shell, _delete)
-    return tuple(command for make in made for command in make(known))
+    steps = (_finding, _cluster, _node, _pod, _logs, _files, _shell, _owner, _delete)
+    made = tuple(command for make in steps for command in make(known))
+    if isinstance(known.evidence.scc, Found):
+        return made
+    # Whoever may publish to the topic chose these names: the reader must not take the cluster for one of ours.
+    return tuple(c if c.step == 1 else c.model_copy(update={"title": c.title + _UNCONFIRMED}) for c in made)
 
 
 def may_not_delete(known: Known) -> str:
@@ -217,6 +223,19 @@ def _shell(known: Known) -> Iterator[Command]:
         "below /proc/1/root. It adds a container to the pod for good, and pulls an image",
         shell(_kubectl(known, *here, *debug)),
     )
+
+
+def _owner(known: Known) -> Iterator[Command]:
+    if not known.project:
+        return
+    projects = ("gcloud", "projects")
+    yield _command(7, "The project, with its labels", (*projects, "describe", known.project, "--format=yaml"))
+    categories = "--notification-categories=security,all"
+    contacts = ("gcloud", "essential-contacts", "compute", f"--project={known.project}", categories, "--format=yaml")
+    yield _command(7, "Whom the project names for security", contacts)
+    # One line for each member; who inherits the role from a folder or the organization is not in a project's policy.
+    members = ("--flatten=bindings[].members", "--filter=bindings.role=roles/owner", "--format=value(bindings.members)")
+    yield _command(7, "Who owns the project by its own policy", (*projects, "get-iam-policy", known.project, *members))
 
 
 def _delete(known: Known) -> Iterator[Command]:

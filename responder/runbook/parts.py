@@ -35,7 +35,7 @@ def answer(label: str, field: str, given: Found[Any] | Missing, lack: str = "") 
     if isinstance(given, Found):
         return Part(label, pointer, found=True, lack=lack)
     mend = f"; to mend it: {given.mend}" if given.mend else ""
-    again = f"; asked again after {_time(given.retry_at)}" if given.retry_at else ""
+    again = f"; worth asking again after {_time(given.retry_at)}" if given.retry_at else ""
     return Part(label, pointer, found=False, lack=f"{given.why}: {given.detail}{mend}{again}")
 
 
@@ -43,7 +43,9 @@ def finding(known: Known) -> list[Part]:
     """Step 1: the nine fields, the finding as SCC has it, and the others of its time."""
     never = Missing(why="not_asked", detail="the notification was not read for it")
     evidence = known.evidence
-    told = [answer(name, f"told/{name}", evidence.told.get(name, never)) for name in TOLD_FIELDS]
+    differ = {one.field: f"told differently by {' and '.join(one.values)}" for one in known.finding.conflicts}
+    told = [answer(n, f"told/{n}", evidence.told.get(n, never), differ.pop(n, "")) for n in TOLD_FIELDS]
+    told += [Part(field, "/findings", found=True, lack=lack) for field, lack in differ.items()]
     cut = isinstance(evidence.related, Found) and evidence.related.value.truncated
     related = answer("related findings", "related", evidence.related, "SCC has more than were read" if cut else "")
     return [*told, answer("the finding in SCC", "scc", evidence.scc), related]
@@ -88,7 +90,8 @@ def proof(known: Known) -> Part:
     given, lack = known.evidence.proof, ""
     if isinstance(given, Found) and given.value.verdict != "proven":
         lack = known.doubt or known.untouchable
-    return answer("the proof that it is the finding's pod", "proof", given, lack)
+    # Found or not, the label must not claim that it is: the check may have said no.
+    return answer("whether it is the finding's pod", "proof", given, lack)
 
 
 def logs(known: Known) -> list[Part]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,18 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from responder import report
+from responder.evidence import Evidence
 from responder.finding import Finding
 from responder.ports import Precedent, RecordLine
 from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject
+from responder.stores.words import stamp
 
 __all__ = [
     "WINDOW",
     "columns",
+    "columns_beside_evidence",
     "compose",
+    "evidence_json",
     "finding_json",
     "findings_of",
     "line_of",
@@ -30,6 +34,9 @@ __all__ = [
 ]
 
 _FINDING = TypeAdapter(Finding)
+_RECORD = TypeAdapter(Record)
+_EVIDENCE = TypeAdapter(Evidence)
+_REVIEW = TypeAdapter(ReviewEntry)
 _LINE_SUBJECT = ("project_id", "project_number", "cluster", "location", "namespace", "pod", "container")
 
 
@@ -38,31 +45,52 @@ def finding_json(finding: Finding) -> str:
     return _dump(_FINDING, finding)
 
 
-def findings_of(rows: Iterable[tuple[str, str]], occurrences: Iterable[Sequence[str]]) -> tuple[RecordedFinding, ...]:
-    """Rows of (JSON, sha256 of the raw notification) with the record's occurrences."""
+def findings_of(
+    rows: Iterable[tuple[str, str]], occurrences: Iterable[Sequence[str]], name: Callable[[str], str] = str
+) -> tuple[RecordedFinding, ...]:
+    """Rows of (JSON, sha256 of the raw notification) with the record's occurrences, by the `name` of their keys."""
     by_key = _by_key(occurrences)
     found = []
     for text, digest in rows:
         finding = _FINDING.validate_json(text)
         values = {field.name: getattr(finding, field.name) for field in fields(Finding)}
-        found.append(RecordedFinding(**values, occurrences=by_key[finding.key], raw_sha256=digest))
+        found.append(RecordedFinding(**values, occurrences=by_key[name(finding.key)], raw_sha256=digest))
     return tuple(found)
 
 
-def columns(record: Record) -> dict[str, str | int]:
-    """What a save writes. Reviews are documents of their own and are not in it."""
+def columns(record: Record) -> dict[str, str | int | None]:
+    """What a save writes, `json` the whole record. Reviews are documents of their own and are not in it."""
+    return {**_words(record), "json": _dump(_RECORD, _unreviewed(record))}
+
+
+def columns_beside_evidence(record: Record) -> dict[str, str | int | None]:
+    """As `columns`, for a store that keeps the evidence apart: nine tenths of a record, and the same in most saves."""
+    return {**_words(record), "json": _dump(_RECORD, _unreviewed(record), exclude={"evidence"})}
+
+
+def evidence_json(evidence: Evidence) -> str:
+    """The evidence of a record."""
+    return _dump(_EVIDENCE, evidence)
+
+
+def _words(record: Record) -> dict[str, str | int | None]:
     return {
         "stage": record.provenance.stage,
+        "read": record.provenance.read,
+        "due": stamp(record.provenance.due) if record.provenance.due else None,
         "verdict": record.triage.verdict,
         "summary": report.summary(record),
         "gaps": len(record.provenance.gaps),
-        "json": _dump(TypeAdapter(Record), record.model_copy(update={"review": Review()})),
     }
 
 
-def record_of(text: str) -> Record:
-    """The record as it was saved."""
-    return Record.model_validate_json(text)
+def _unreviewed(record: Record) -> Record:
+    return record.model_copy(update={"review": Review()})
+
+
+def record_of(text: str, evidence: str = "") -> Record:
+    """The record as it was saved; `evidence` where that was kept apart."""
+    return Record.model_validate_json(f'{text[:-1]},"evidence":{evidence}}}' if evidence else text)
 
 
 def compose(record: Record, revision: int, reviews: Iterable[str], occurrences: Iterable[Sequence[str]]) -> Record:
@@ -81,7 +109,7 @@ def compose(record: Record, revision: int, reviews: Iterable[str], occurrences: 
 
 def review_json(entry: ReviewEntry) -> str:
     """One act of a reviewer."""
-    return _dump(TypeAdapter(ReviewEntry), entry)
+    return _dump(_REVIEW, entry)
 
 
 def line_of(row: Sequence[Any]) -> RecordLine:
@@ -131,12 +159,14 @@ def _by_key(rows: Iterable[Sequence[str]]) -> defaultdict[str, tuple[Occurrence,
     return found
 
 
-def _dump(adapter: TypeAdapter[Any], value: Any) -> str:
+def _dump(adapter: TypeAdapter[Any], value: Any, *, exclude: set[str] | None = None) -> str:
     try:
-        return adapter.dump_json(value).decode()
+        return adapter.dump_json(value, exclude=exclude).decode()
     except (PydanticSerializationError, UnicodeEncodeError):
         # Lone surrogates, which JSON can carry and UTF-8 cannot: shown as a question mark, the rest is kept.
-        return json.dumps(_without_surrogates(value), default=to_jsonable_python, ensure_ascii=False)
+        plain = _without_surrogates(value)
+        kept = {name: item for name, item in plain.items() if name not in (exclude or ())}
+        return json.dumps(kept, default=to_jsonable_python, ensure_ascii=False)
 
 
 def _without_surrogates(value: Any) -> Any:

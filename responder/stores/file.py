@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ _BUSY_SECONDS: Final = 15.0
 """How long a writer waits for the others before the store counts as failed."""
 
 _OPEN_TRIES: Final = 20
+_making: Final = threading.Lock()
 
 
 class Connection(sqlite3.Connection):
@@ -79,9 +81,18 @@ class File:
             self._local = threading.local()
 
 
+def _make(path: Path) -> None:
+    """Make the file by hand: it holds raw notifications, and SQLite would make it readable by all.
+
+    Never opened where it is there: closing it would drop the locks of this process's other connections, and another
+    process could then take the log away under them (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with _making, contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _connect(path: Path) -> Connection:
-    # Made by hand first: the file holds raw notifications, and SQLite would make it readable by all.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    _make(path)
     # Closing may be another thread's, `close()` that is; use never is.
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection)
     try:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakValueDictionary
 
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.ports import Admission, Claim, Rejected
 from responder.stores import tables
 from responder.stores.file import File
+from responder.stores.words import clean, id_of_record, known_record, shifted, stamp, subject_words, trait_pairs
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from responder.evidence import Evidence
     from responder.finding import Finding, Target
     from responder.ports import Clock, Delivery, Precedent, RecordLine, RecordQuery
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
@@ -37,6 +40,8 @@ class SqliteRecords:
     def __init__(self, path: str | Path, *, now: Clock) -> None:
         self._file = File(Path(path))
         self._now = now
+        # The evidence that is in the file, by record and token: while a claim holds, nobody else writes it.
+        self._written: WeakValueDictionary[tuple[str, int], Evidence] = WeakValueDictionary()
 
     # --- arrival ------------------------------------------------------------------------------------------------------
 
@@ -48,20 +53,23 @@ class SqliteRecords:
         mute of the same eventTime, or no longer active) stays with the record that has it, however late it comes.
         """
         subject = finding.subject(target)
-        moment, state, mute = _stamp(finding.event_time), _clean(finding.state), _clean(finding.mute)
-        key = _clean(finding.key)
+        moment, state, mute = stamp(finding.event_time), clean(finding.state), clean(finding.mute)
+        key = clean(finding.key)
         with self._file.transaction() as db:
             known = db.execute(_OCCURRENCES_OF_KEY, (subject, key)).fetchall()
             for record_id, seen_moment, seen_state, seen_mute in known:
                 if (seen_moment, seen_state, seen_mute) == (moment, state, mute):
-                    return Admission(kind="duplicate", record_id=record_id, finished=_finished(db, record_id))
-            record_id = _known_record(known, moment, state) or _joinable(db, subject, finding.event_time)
+                    told = _finished(db, record_id) and not _unread(db, record_id)
+                    return Admission(kind="duplicate", record_id=record_id, finished=told)
+            record_id = known_record([row[:2] for row in known], moment, state) or _joinable(
+                db, subject, finding.event_time
+            )
             if record_id is None:
                 record_id = _open_record(db, finding, target, subject)
             is_new = record_id not in {row[0] for row in known}
             if is_new:
                 self._keep(db, record_id, finding, delivery)
-            occurrence = (record_id, key, moment, state, mute, _clean(delivery.message_id), _stamp(delivery.received))
+            occurrence = (record_id, key, moment, state, mute, clean(delivery.message_id), stamp(delivery.received))
             db.execute("INSERT INTO occurrences VALUES (?, ?, ?, ?, ?, ?, ?)", occurrence)
             kind: Literal["new", "update"] = "new" if is_new else "update"
             return Admission(kind=kind, record_id=record_id, finished=_finished(db, record_id))
@@ -69,10 +77,10 @@ class SqliteRecords:
     @staticmethod
     def _keep(db: sqlite3.Connection, record_id: str, finding: Finding, delivery: Delivery) -> None:
         digest = hashlib.sha256(delivery.data).hexdigest()
-        key = _clean(finding.key)
-        raw = (key, delivery.data, digest, _clean(delivery.message_id), _stamp(delivery.received))
+        key = clean(finding.key)
+        raw = (key, delivery.data, digest, clean(delivery.message_id), stamp(delivery.received))
         db.execute("INSERT INTO raw VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", raw)
-        row = (record_id, key, _stamp(finding.event_time), digest, _documents().finding_json(finding))
+        row = (record_id, key, stamp(finding.event_time), digest, _documents().finding_json(finding))
         db.execute("INSERT INTO findings VALUES (?, ?, ?, ?, ?)", row)
         db.execute("UPDATE records SET findings = findings + 1 WHERE id = ?", (record_id,))
 
@@ -85,12 +93,12 @@ class SqliteRecords:
             row = db.execute(
                 "UPDATE records SET token = token + 1, holder = ?, expires = ?"
                 " WHERE id = ? AND (holder = '' OR expires <= ?) RETURNING token",
-                (_clean(holder), _stamp(expires), record_id, _stamp(now)),
+                (clean(holder), stamp(expires), clean(record_id), stamp(now)),
             ).fetchone()
             if row is not None:
                 return Claim(record_id=record_id, token=row[0], holder=holder, expires=expires)
             current = _column(db, record_id, "holder")
-        if current == _clean(holder):
+        if current == clean(holder):
             message = f"record {record_id} is being worked on for this same message"
             raise Busy(message)
         return None
@@ -100,7 +108,7 @@ class SqliteRecords:
         expires = now + lease
         with self._file.transaction() as db:
             _hold(db, claim, now)
-            db.execute("UPDATE records SET expires = ? WHERE id = ?", (_stamp(expires), claim.record_id))
+            db.execute("UPDATE records SET expires = ? WHERE id = ?", (stamp(expires), claim.record_id))
         return replace(claim, expires=expires)
 
     def save(self, record: Record, claim: Claim) -> Record:
@@ -113,18 +121,26 @@ class SqliteRecords:
         if record.id != claim.record_id:
             message = f"a claim of {claim.record_id} cannot write {record.id}"
             raise StaleClaim(message)
+        # Written out before the transaction begins: everybody else waits for its end.
+        columns = documents.columns_beside_evidence(record)
+        names = ", ".join(f"{name} = ?" for name in columns)
+        work = (record.id, claim.token)
+        is_known = self._written.get(work) is record.evidence
+        evidence = "" if is_known else documents.evidence_json(record.evidence)
         with self._file.transaction() as db:
             _hold(db, claim, self._now())
-            columns = documents.columns(record)
-            names = ", ".join(f"{name} = ?" for name in columns)
             db.execute(
                 f"UPDATE records SET {names}, revision = revision + 1 WHERE id = ?",  # noqa: S608 - our own column names
                 (*columns.values(), record.id),
             )
+            if evidence:
+                db.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?)", (record.id, evidence))
             db.execute("DELETE FROM traits WHERE record_id = ?", (record.id,))
-            rows = [(record.id, kind, value) for kind, value in _traits(record.provenance.traits)]
+            rows = [(record.id, kind, value) for kind, value in trait_pairs(record.provenance.traits)]
             db.executemany("INSERT INTO traits VALUES (?, ?, ?)", rows)
-            return self._compose(db, record)
+            saved = self._compose(db, record)
+        self._written[work] = record.evidence
+        return saved
 
     def release(self, claim: Claim, seen: int) -> bool:
         """Give the claim back, unless findings joined since `seen` of their occurrences were read: True then.
@@ -151,8 +167,8 @@ class SqliteRecords:
         """The record with its reviews and each finding's latest occurrences, or None where it was not saved yet."""
         with self._file.errors():
             db = self._file.db()
-            row = db.execute("SELECT json FROM records WHERE id = ? AND json IS NOT NULL", (record_id,)).fetchone()
-            return None if row is None else self._compose(db, _documents().record_of(row[0]))
+            row = db.execute(_SAVED, (clean(record_id),)).fetchone()
+            return None if row is None else self._compose(db, _documents().record_of(*row))
 
     @staticmethod
     def _compose(db: sqlite3.Connection, record: Record) -> Record:
@@ -167,25 +183,39 @@ class SqliteRecords:
         with self._file.errors():
             db = self._file.db()
             rows = db.execute(
-                "SELECT json, raw_sha256 FROM findings WHERE record_id = ? ORDER BY event_time, key", (record_id,)
+                "SELECT json, raw_sha256 FROM findings WHERE record_id = ? ORDER BY event_time, key",
+                (clean(record_id),),
             ).fetchall()
-            occurrences = db.execute(_OCCURRENCES, (record_id,)).fetchall()
+            occurrences = db.execute(_OCCURRENCES, (clean(record_id),)).fetchall()
         found: tuple[RecordedFinding, ...] = _documents().findings_of(rows, occurrences)
+        return found
+
+    def findings_page(self, record_id: str, *, after: str = "", limit: int = 200) -> tuple[RecordedFinding, ...]:
+        """At most `limit` of `findings`, those that follow the finding whose key is `after` (empty: the first)."""
+        with self._file.errors():
+            db = self._file.db()
+            rows = db.execute(_FINDINGS_AFTER, (clean(record_id), clean(after), limit)).fetchall()
+            if not rows:
+                return ()
+            keys = [row[2] for row in rows]
+            marks = ", ".join("?" * len(keys))
+            occurrences = db.execute(_OCCURRENCES_OF_PAGE.format(keys=marks), (record_id, *keys)).fetchall()
+        found: tuple[RecordedFinding, ...] = _documents().findings_of([row[:2] for row in rows], occurrences)
         return found
 
     def raw(self, key: str) -> bytes | None:
         """The first notification of a finding, as it came."""
         with self._file.errors():
-            row = self._file.db().execute("SELECT data FROM raw WHERE key = ?", (_clean(key),)).fetchone()
+            row = self._file.db().execute("SELECT data FROM raw WHERE key = ?", (clean(key),)).fetchone()
             return None if row is None else bytes(row[0])
 
     def list(self, query: RecordQuery) -> Iterator[RecordLine]:
         """Records by the query, newest first, those included that nobody has investigated yet (stage `admitted`)."""
         wanted: dict[str, str | None] = {
-            "? IN (project_id, project_number)": _clean(query.project) or None,
+            "? IN (project_id, project_number)": clean(query.project) or None,
             "verdict = ?": query.verdict,
             "state = ?": query.state,
-            "window_start >= ?": _stamp(query.since) if query.since else None,
+            "window_start >= ?": stamp(query.since) if query.since else None,
         }
         given = {clause: value for clause, value in wanted.items() if value is not None}
         where = " AND ".join(given) or "TRUE"
@@ -194,16 +224,53 @@ class SqliteRecords:
             rows = self._file.db().execute(statement, (*given.values(), max(query.limit, 0))).fetchall()
         return map(_documents().line_of, rows)
 
+    def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
+        """Records that nobody holds and somebody must go on with: unfinished ones, and those whose time has come."""
+        statement = (
+            f"SELECT {tables.LINE} FROM records WHERE (holder = '' OR expires <= ?1)"  # noqa: S608 - our own column names
+            f" AND (stage <> 'finished' OR due <= ?1 OR holder <> '' OR {_HAS_UNREAD})"
+            " ORDER BY window_start, id LIMIT ?2"
+        )
+        with self._file.errors():
+            rows = self._file.db().execute(statement, (stamp(now), limit)).fetchall()
+        return tuple(_documents().line_of(row) for row in rows)
+
+    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the findings' keys that stand in no record."""
+        wanted = {clean(key): key for key in keys}
+        with self._file.errors():
+            rows = self._file.db().execute(
+                f"SELECT DISTINCT key FROM findings WHERE key IN ({', '.join('?' * len(wanted))})",  # noqa: S608 - marks
+                tuple(wanted),
+            )
+            known = {row[0] for row in rows.fetchall()}
+        return frozenset(key for cleaned, key in wanted.items() if cleaned not in known)
+
+    def unpublished(self, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records whose latest revision was not published; oldest first."""
+        with self._file.errors():
+            rows = self._file.db().execute(
+                "SELECT id FROM records WHERE stage = 'finished' AND published < revision"
+                " ORDER BY window_start, id LIMIT ?",
+                (limit,),
+            )
+            return tuple(row[0] for row in rows.fetchall())
+
+    def published(self, record_id: str, revision: int) -> None:
+        """Note that this revision went out; an older one than is noted changes nothing."""
+        with self._file.transaction() as db:
+            db.execute("UPDATE records SET published = MAX(published, ?) WHERE id = ?", (revision, record_id))
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
-        shared = _traits(traits)
+        shared = trait_pairs(traits)
         if not shared:
             return ()
         wanted = ", ".join("(?, ?)" for _ in shared)
         with self._file.errors():
             rows = self._file.db().execute(
                 _PRECEDENTS.format(wanted=wanted),
-                (*(word for pair in shared for word in pair), _stamp(before), limit),
+                (*(word for pair in shared for word in pair), stamp(before), limit),
             )
             return tuple(_documents().precedent_of(row) for row in rows.fetchall())
 
@@ -231,7 +298,7 @@ class SqliteRecords:
 
     def reject(self, rejected: Rejected) -> None:
         """Keep a message that could not be read."""
-        row = (_clean(rejected.message_id), _clean(rejected.reason), rejected.data, _stamp(rejected.received))
+        row = (clean(rejected.message_id), clean(rejected.reason), rejected.data, stamp(rejected.received))
         with self._file.transaction() as db:
             db.execute("INSERT INTO rejected (message_id, reason, data, received) VALUES (?, ?, ?, ?)", row)
 
@@ -256,7 +323,7 @@ class SqliteRecords:
                 db.execute(
                     "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name)"
                     " DO UPDATE SET value = value + excluded.value",
-                    (_clean(name), by),
+                    (clean(name), by),
                 )
             finally:
                 db.execute("PRAGMA synchronous = FULL")
@@ -271,8 +338,22 @@ class SqliteRecords:
         self._file.close()
 
 
+_SAVED: Final = (
+    "SELECT r.json, e.json FROM records AS r JOIN evidence AS e ON e.record_id = r.id"
+    " WHERE r.id = ? AND r.json IS NOT NULL"
+)
+_HAS_UNREAD: Final = "read < (SELECT COUNT(*) FROM occurrences WHERE record_id = records.id)"
 _OCCURRENCES: Final = (
     "SELECT key, event_time, state, mute, message_id, received FROM occurrences WHERE record_id = ? ORDER BY rowid"
+)
+_OCCURRENCES_OF_PAGE: Final = (
+    "SELECT key, event_time, state, mute, message_id, received FROM occurrences"
+    " WHERE record_id = ? AND key IN ({keys}) ORDER BY rowid"
+)
+_FINDINGS_AFTER: Final = (
+    "SELECT json, raw_sha256, key FROM findings WHERE record_id = ?1 AND (event_time, key) >"
+    " (COALESCE((SELECT event_time FROM findings WHERE record_id = ?1 AND key = ?2), ''), ?2)"
+    " ORDER BY event_time, key LIMIT ?3"
 )
 _PRECEDENTS: Final = (
     "SELECT r.id, r.window_start, r.verdict, (SELECT json_extract(v.json, '$.verdict') FROM reviews AS v"
@@ -288,12 +369,6 @@ _OCCURRENCES_OF_KEY: Final = (
 )
 
 
-def _traits(traits: Traits) -> list[tuple[str, str]]:
-    """Each trait once, by its kind; what is not known is no trait."""
-    pairs = [("image", traits.image_digest), ("owner", traits.owner), *(("shape", shape) for shape in traits.shapes)]
-    return list(dict.fromkeys((kind, _clean(value)) for kind, value in pairs if value))
-
-
 @cache
 def _documents() -> ModuleType:
     """What knows pydantic, imported when the first document is read or written."""
@@ -302,18 +377,10 @@ def _documents() -> ModuleType:
     return documents
 
 
-def _known_record(known: list[tuple[str, str, str, str]], moment: str, state: str) -> str | None:
-    """The record that a change of a known finding belongs to; None for an event of its own."""
-    for record_id, seen_moment, _, _ in known:
-        if seen_moment == moment or state != "ACTIVE":
-            return record_id
-    return None
-
-
 def _joinable(db: sqlite3.Connection, subject: str, event_time: datetime) -> str | None:
     """The record whose window holds the moment, else the nearest that the moment precedes by less than a window."""
     window = _documents().WINDOW
-    moment, before, after = _stamp(event_time), _shifted(event_time, -window), _shifted(event_time, window)
+    moment, before, after = stamp(event_time), shifted(event_time, -window), shifted(event_time, window)
     select = "SELECT id FROM records WHERE subject = ?"
     row = db.execute(
         f"{select} AND window_start > ? AND window_start <= ? ORDER BY window_start DESC LIMIT 1",
@@ -330,24 +397,20 @@ def _joinable(db: sqlite3.Connection, subject: str, event_time: datetime) -> str
 
 
 def _open_record(db: sqlite3.Connection, finding: Finding, target: Target, subject: str) -> str:
-    start = _stamp(finding.event_time)
-    record_id = hashlib.sha256(f"{subject}\x1f{start}".encode()).hexdigest()[:32]
-    cluster = finding.cluster
-    words = (
-        finding.project_id,
-        finding.project_number,
-        cluster.name if cluster else "",
-        cluster.location if cluster else "",
-        target.namespace,
-        target.pod,
-        target.container,
-    )
+    start = stamp(finding.event_time)
+    opened = id_of_record(subject, start)
     db.execute(
         "INSERT INTO records (id, subject, window_start, project_id, project_number, cluster, location, namespace,"
         " pod, container) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (record_id, subject, start, *map(_clean, words)),
+        (opened, subject, start, *subject_words(finding, target).values()),
     )
-    return record_id
+    return opened
+
+
+def _unread(db: sqlite3.Connection, record_id: str) -> bool:
+    """Whether something joined that the record does not tell of: its holder died before it looked once more."""
+    row = db.execute(f"SELECT {_HAS_UNREAD} FROM records WHERE id = ?", (record_id,)).fetchone()  # noqa: S608 - ours
+    return bool(row[0])
 
 
 def _finished(db: sqlite3.Connection, record_id: str) -> bool:
@@ -355,9 +418,9 @@ def _finished(db: sqlite3.Connection, record_id: str) -> bool:
 
 
 def _column(db: sqlite3.Connection, record_id: str, name: str) -> Any:
-    row = db.execute(f"SELECT {name} FROM records WHERE id = ?", (record_id,)).fetchone()  # noqa: S608 - our own column names
+    row = db.execute(f"SELECT {name} FROM records WHERE id = ?", (clean(record_id),)).fetchone()  # noqa: S608 - our own column names
     if row is None:
-        message = f"there is no record {record_id}"
+        message = f"there is no record {clean(record_id)}"
         raise StoreError(message)
     return row[0]
 
@@ -366,26 +429,8 @@ def _hold(db: sqlite3.Connection, claim: Claim, now: datetime) -> None:
     """The fence: only the latest token writes, and only before it expires."""
     row = db.execute(
         "SELECT 1 FROM records WHERE id = ? AND token = ? AND holder = ? AND expires > ?",
-        (claim.record_id, claim.token, _clean(claim.holder), _stamp(now)),
+        (claim.record_id, claim.token, clean(claim.holder), stamp(now)),
     ).fetchone()
     if row is None:
         message = f"claim {claim.token} of record {claim.record_id} has expired or was taken over"
         raise StaleClaim(message)
-
-
-def _stamp(moment: datetime) -> str:
-    """RFC 3339 in UTC at a fixed width, so that text sorts as time does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
-
-
-def _shifted(moment: datetime, by: timedelta) -> str:
-    """The stamp of another moment, or of the end of time where the finding claims to be close to it."""
-    try:
-        return _stamp(moment + by)
-    except OverflowError:
-        return "0000" if by < timedelta(0) else "9999-12-31T23:59:59.999999Z"
-
-
-def _clean(text: str) -> str:
-    """`text` without lone surrogates, which JSON can carry and UTF-8 cannot."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

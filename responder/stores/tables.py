@@ -39,10 +39,15 @@ CREATE TABLE records (
     token INTEGER NOT NULL DEFAULT 0,
     holder TEXT NOT NULL DEFAULT '',
     expires TEXT NOT NULL DEFAULT '',
+    due TEXT,
+    read INTEGER NOT NULL DEFAULT 0,
+    published INTEGER NOT NULL DEFAULT 0,
     json TEXT,
     UNIQUE (subject, window_start)
 ) STRICT;
+CREATE TABLE evidence (record_id TEXT PRIMARY KEY REFERENCES records, json TEXT NOT NULL) STRICT;
 CREATE INDEX records_by_time ON records (window_start DESC, id);
+CREATE INDEX records_by_due ON records (stage, due);
 CREATE TABLE findings (
     record_id TEXT NOT NULL REFERENCES records,
     key TEXT NOT NULL,
@@ -51,6 +56,7 @@ CREATE TABLE findings (
     json TEXT NOT NULL,
     PRIMARY KEY (record_id, key)
 ) STRICT;
+CREATE INDEX findings_by_key ON findings (key);
 CREATE TABLE occurrences (
     record_id TEXT NOT NULL REFERENCES records,
     key TEXT NOT NULL,

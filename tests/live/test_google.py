@@ -64,6 +64,8 @@ CLIENTS: list[Callable[[LiveGoogle], object]] = [
     LiveGoogle.securitycenter,
     LiveGoogle.container,
     LiveGoogle.logging,
+    LiveGoogle.publisher,
+    LiveGoogle.subscriber,
     LiveGoogle.http,
 ]
 
@@ -119,3 +121,12 @@ def test_a_control_plane_is_asked_over_tls_at_the_host_of_the_access_and_google_
     google = LiveGoogle()
     assert google.cluster(access) == Address(url="https://203.0.113.7", ca_pem="PEM")
     assert google.base_url("compute") == "https://compute.googleapis.com"
+
+
+def test_pubsub_is_google_itself_whatever_the_environment_says(
+    no_surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(no_surroundings)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    google = LiveGoogle()
+    assert google.publisher().transport.host == google.subscriber().transport.host == "pubsub.googleapis.com:443"

@@ -7,8 +7,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,19 @@ def test_a_failing_cluster_is_a_reason_and_a_denied_one_names_the_rule(fault: st
             told = refused(ask)
             assert told.why == why
             assert (rule in told.mend) == (why == "denied")
+
+
+@pytest.mark.parametrize("call", ["kubernetes.list.events", "kubernetes.list.replicasets"])
+def test_an_empty_page_is_not_the_end_of_a_list(call: str) -> None:
+    for times, ends in ((1, True), (0, False)):
+        with open_shop(faults=[{"call": call, "kind": "empty_page", "times": times}]) as (_, google):
+            cluster = Cluster(the_way(google), google.token)
+            events, sets = partial(cluster.pod_events, "shop", POD), partial(cluster.replica_sets, "shop", "7d9f8c5b4")
+            ask: Callable[[], Sized] = events if call.endswith("events") else sets
+            if ends:
+                assert len(ask()) == 1
+            else:
+                assert refused(ask).why == "unavailable"
 
 
 def test_a_503_is_asked_once_more() -> None:

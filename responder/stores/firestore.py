@@ -1,0 +1,362 @@
+"""The record, between steps: findings, claims, records and reviews in Firestore, which any number of instances share.
+
+Touches one database. What lies where::
+
+    records/{id}                       the head: claim, stage, what a list shows; the JSON if it is small
+    records/{id}/parts/{write}-{n}     the JSON where it is not
+    records/{id}/findings/{key}        a finding as it was admitted
+    records/{id}/reviews/{n}           an act of a reviewer; made once, never changed
+    occurrences/{hash}                 one time that a finding was published
+    subjects/{hash}                    changed by whoever opens a record of a container
+    raw/{key}, rejected/{name}         notifications as they came
+    counters/{name}-{shard}            a part of a counter
+
+The head is written by the holder of its claim, and by a review; a burst of findings does not touch it, since Firestore
+takes about one write a second on one document. Names of documents are hashes or our own: nothing of a finding is one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from responder.errors import StaleClaim, StaleRevision, StoreError
+from responder.ports import Rejected
+from responder.stores import firestore_bodies, firestore_queries
+from responder.stores.firestore_calls import AT_MOST_IN, NOW, Add, Asked, Change, Conflict, Create, Database, Row
+from responder.stores.firestore_claims import Claims, is_id, path_of, raw_path
+from responder.stores.words import clean, name_of, short, stamp, trait_pairs
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from responder.finding import Finding, Target
+    from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery
+    from responder.record import Record, RecordedFinding, ReviewEntry, Traits
+    from responder.stores.firestore_admission import Admissions
+
+_PAGE: Final = 100
+"""Documents that are held in memory at once when a list is long."""
+_COUNTING: Final = 8
+"""Threads that count the findings of a list's records."""
+_SHARDS: Final = 16
+_MOST_TRAITS: Final = 2_000
+"""Of one record: each is an entry of an index, and a document has room for 40,000."""
+
+
+def _new_name() -> str:
+    return uuid.uuid4().hex
+
+
+class FirestoreRecords:
+    """`ports.Records` over a database. Nothing is opened before the first call.
+
+    `now` tells whether a claim still runs where the caller gives no time of its own; `new_name` names each write.
+    """
+
+    def __init__(self, database: Database, *, now: Clock, new_name: Callable[[], str] = _new_name) -> None:
+        self._database = database
+        self._now = now
+        self._new_name = new_name
+        self._claims = Claims(self._database, new_name)
+
+    # --- arrival and claim --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _admissions(self) -> Admissions:
+        from responder.stores.firestore_admission import Admissions  # noqa: PLC0415 - imports pydantic
+
+        return Admissions(self._database, self._claims, self._new_name)
+
+    def admit(self, finding: Finding, target: Target, delivery: Delivery) -> Admission:
+        """Keep the finding once, its raw bytes apart, and let it join its container's record, as SQLite does."""
+        return self._admissions.admit(finding, target, delivery)
+
+    def claim(self, record_id: str, holder: str, lease: timedelta, now: datetime) -> Claim | None:
+        """The right to write the record, or None while another's claim runs. The same `holder` raises `Busy`."""
+        return self._claims.claim(record_id, holder, lease, now)
+
+    def renew(self, claim: Claim, lease: timedelta, now: datetime) -> Claim:
+        """The same claim for longer; `StaleClaim` where it has expired or was taken over."""
+        return self._claims.renew(claim, lease, now)
+
+    def release(self, claim: Claim, seen: int) -> bool:
+        """Give the claim back, unless findings joined since `seen` of their occurrences were read: True then."""
+        return self._claims.release(claim, seen)
+
+    def save(self, record: Record, claim: Claim) -> Record:
+        """Write the record and return it with its new revision and its reviews; a review meanwhile does no harm."""
+        if record.id != claim.record_id:
+            message = f"a claim of {claim.record_id} cannot write {record.id}"
+            raise StaleClaim(message)
+        columns = _documents().columns(record)
+        path, written = path_of(record.id), self._new_name()
+        self._claims.held(claim, self._now())  # before a large body is sent for nothing
+        # Should the save fail, the parts stay: it may have been written all the same, and its answer lost.
+        body = firestore_bodies.fields(self._database, path, columns.pop("json").encode(), written=written)
+        traits = [name_of(*pair) for pair in trait_pairs(record.provenance.traits)][:_MOST_TRAITS]
+        columns["due"] = columns["due"] or ""
+        own = {"summary": short(columns["summary"]), "traits": traits, "is_saved": True, "written": written}
+        own["outgoing"] = columns["stage"] == "finished"
+        for _ in self._database.rounds(f"record {record.id}"):
+            head = self._claims.held(claim, self._now())
+            if head.data["written"] == written:  # by an attempt whose answer was lost
+                break
+            data = {**columns, **body, **own, "revision": head.data["revision"] + 1}
+            if self._claims.change(head, record.id, data):
+                firestore_bodies.drop_parts(self._database, path, head.data)
+                head = replace(head, data=head.data | data)
+                break
+        return self._compose(record, head)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def load(self, record_id: str) -> Record | None:
+        """The record with its reviews and each finding's latest occurrences, or None where it was not saved yet."""
+        path = path_of(record_id)
+        fields = ("is_saved", "revision", "reviews", *firestore_bodies.FIELDS)
+        head = self._database.get(path, fields) if is_id(record_id) else None
+        if head is None or not head.data["is_saved"]:
+            return None
+        text = firestore_bodies.whole(self._database, path, head).decode()
+        return self._compose(_documents().record_of(text), head)
+
+    def _compose(self, record: Record, head: Row) -> Record:
+        paths = [(*path_of(record.id), "reviews", _number(n)) for n in range(1, head.data["reviews"] + 1)]
+        found = self._database.get_all(paths)
+        reviews = [found[path].data["body"].decode() for path in paths]
+        occurrences = self._database.ask(firestore_queries.OCCURRENCES, Asked(equal=(record.id,)))
+        keys = {name_of(finding.key): finding.key for finding in record.findings}
+        rows = _occurrence_rows(occurrences, keys)
+        composed: Record = _documents().compose(record, head.data["revision"], reviews, rows)
+        return composed
+
+    def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
+        """The record's findings as they were admitted (not redacted), with their occurrences, by eventTime."""
+        found: list[RecordedFinding] = []
+        after: Row | None = None
+        while is_id(record_id):
+            page, after = self._page(record_id, after, _PAGE)
+            found += page
+            if after is None:
+                break
+        return tuple(found)
+
+    def findings_page(self, record_id: str, *, after: str = "", limit: int = 200) -> tuple[RecordedFinding, ...]:
+        """At most `limit` of `findings`, those that follow the finding whose key is `after` (empty: the first)."""
+        if not is_id(record_id) or limit <= 0:
+            return ()
+        path = (*path_of(record_id), "findings", name_of(after))
+        row = self._database.get(path, ("event_time", "key")) if after else None
+        return self._page(record_id, row, limit)[0]
+
+    def _page(self, record_id: str, after: Row | None, limit: int) -> tuple[tuple[RecordedFinding, ...], Row | None]:
+        """Findings, and the last one's row where there may be more."""
+        within = path_of(record_id)
+        rows = self._database.ask(firestore_queries.FINDINGS, Asked(within=within, after=after, limit=limit))
+        if not rows:
+            return (), None
+        first, last = ((row.data["event_time"], row.data["key"]) for row in (rows[0], rows[-1]))
+        occurrences = self._database.ask(
+            firestore_queries.OCCURRENCES_BETWEEN, Asked(equal=(record_id,), start=first, end=last)
+        )
+        texts = [firestore_bodies.whole(self._database, (*within, "findings", row.id), row).decode() for row in rows]
+        digests = [row.data["raw_sha256"] for row in rows]
+        found: tuple[RecordedFinding, ...] = _documents().findings_of(
+            zip(texts, digests, strict=True), _occurrence_rows(occurrences), name_of
+        )
+        return found, rows[-1] if len(rows) == limit else None
+
+    def raw(self, key: str) -> bytes | None:
+        """The first notification of a finding, as it came."""
+        path = raw_path(key)
+        row = self._database.get(path, firestore_bodies.FIELDS)
+        return None if row is None else firestore_bodies.whole(self._database, path, row)
+
+    def list(self, query: RecordQuery) -> Iterator[RecordLine]:
+        """Records by the query, newest first, those included that nobody has investigated yet (stage `admitted`).
+
+        Read a page at a time, as it is iterated; the findings of each are counted then.
+        """
+        wanted = {"project": short(query.project), "verdict": query.verdict, "state": query.state}
+        given = {name: value for name, value in wanted.items() if value}
+        asked = Asked(
+            equal=tuple(value for name, value in given.items() if name != "project"),
+            contains=given.get("project", ""),
+            at_least=stamp(query.since) if query.since else None,
+        )
+        return self._lines(firestore_queries.listing(frozenset(given)), asked, query.limit)
+
+    def _lines(self, query: firestore_queries.Query, asked: Asked, left: int) -> Iterator[RecordLine]:
+        while left > 0:
+            limit = min(left, _PAGE)
+            rows = self._database.ask(query, replace(asked, limit=limit))
+            with ThreadPoolExecutor(_COUNTING) as pool:
+                counts = list(pool.map(self._count_findings, [row.id for row in rows]))
+            for row, count in zip(rows, counts, strict=True):
+                yield _documents().line_of([row.id, *_line(row, count)])
+            if len(rows) < limit:
+                return
+            left, asked = left - limit, replace(asked, after=rows[-1])
+
+    def _count_findings(self, record_id: str) -> int:
+        return self._database.count(firestore_queries.FINDINGS, Asked(within=path_of(record_id)))
+
+    def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
+        """Finished records of windows that started earlier and share a trait, newest first."""
+        names = {
+            kind: [name_of(k, v) for k, v in trait_pairs(traits) if k == kind] for kind in ("image", "owner", "shape")
+        }
+        wanted = [name for several in names.values() for name in several]
+        found: dict[str, Row] = {}
+        for at in range(0, len(wanted), AT_MOST_IN):
+            some = tuple(wanted[at : at + AT_MOST_IN])
+            asked = Asked(equal=("finished",), contains_any=some, below=stamp(before), limit=limit)
+            found |= {row.id: row for row in self._database.ask(firestore_queries.PRECEDENTS, asked)}
+        newest = sorted(found.values(), key=lambda row: row.data["window_start"], reverse=True)[:limit]
+        return tuple(
+            _documents().precedent_of(
+                [row.id, row.data["window_start"], row.data["verdict"], row.data["reviewed"]]
+                + [bool(set(several) & set(row.data["traits"])) for several in names.values()]
+            )
+            for row in newest
+        )
+
+    # --- what is left to do -------------------------------------------------------------------------------------------
+
+    def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
+        """Records that nobody holds and somebody must go on with: oldest first."""
+        asked = Asked(above="", at_most=stamp(now))
+        lines = self._lines(firestore_queries.DUE, asked, limit)
+        return tuple(sorted(lines, key=lambda line: (line.window_start, line.id)))
+
+    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the findings' keys that stand in no record."""
+        wanted = {name_of(key): key for key in keys}
+        names = tuple(wanted)
+        for at in range(0, len(names), AT_MOST_IN):
+            asked = Asked(any_of=names[at : at + AT_MOST_IN])
+            for row in self._database.ask(firestore_queries.OF_KEYS, asked):
+                wanted.pop(row.data["key_hash"], None)
+        return frozenset(wanted.values())
+
+    def unpublished(self, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records whose latest revision was not published; oldest first."""
+        asked = Asked(equal=(True,), limit=limit)
+        return tuple(row.id for row in self._database.ask(firestore_queries.UNPUBLISHED, asked))
+
+    def published(self, record_id: str, revision: int) -> None:
+        """Note that this revision went out; an older one than is noted changes nothing."""
+        for _ in self._database.rounds(f"record {record_id}"):
+            head = self._claims.head(record_id)
+            latest = max(head.data["published"], revision)
+            outgoing = head.data["stage"] == "finished" and latest < head.data["revision"]
+            if self._claims.change(head, record_id, {"published": latest, "outgoing": outgoing}):
+                return
+
+    # --- reviews, rejects, counters -----------------------------------------------------------------------------------
+
+    def review(self, record_id: str, entry: ReviewEntry, *, revision: int) -> Record:
+        """Append a review; `StaleRevision` where the record's revision is not `revision` any more."""
+        written, path = self._new_name(), path_of(record_id)
+        body = _documents().review_json(entry).encode()
+        for _ in self._database.rounds(f"record {record_id}"):
+            head = self._claims.head(record_id)
+            number = (*path, "reviews", _number(head.data["reviews"]))
+            last = self._database.get(number, ("written",)) if head.data["reviews"] else None
+            if last and last.data["written"] == written:  # by an attempt whose answer was lost
+                break
+            current = head.data["revision"]
+            if current != revision:
+                message = f"record {record_id} is at revision {current}, not {revision}: read it again"
+                raise StaleRevision(message)
+            count = head.data["reviews"] + 1
+            data = {"state": entry.state, "revision": revision + 1, "reviews": count}
+            data["outgoing"] = head.data["stage"] == "finished"
+            data |= {"reviewed": entry.verdict} if entry.verdict else {}
+            act = Create((*path, "reviews", _number(count)), {"body": body, "written": written})
+            with contextlib.suppress(Conflict):
+                self._database.commit(act, Change(path, head, data))
+                break
+        record = self.load(record_id)
+        if record is None:
+            message = f"record {record_id} has a review and no investigation yet"
+            raise StoreError(message)
+        return record
+
+    def reject(self, rejected: Rejected) -> None:
+        """Keep a message that could not be read."""
+        path = ("rejected", self._new_name())
+        body = firestore_bodies.fields(self._database, path, rejected.data, written=path[1])
+        told = {"message_id": short(rejected.message_id), "reason": short(rejected.reason)}
+        with contextlib.suppress(Conflict):  # nobody else has the name: it is there, and the answer was lost
+            self._database.commit(Create(path, {**told, **body, "received": stamp(rejected.received), "at": NOW}))
+
+    def rejected(self, limit: int = 50) -> tuple[Rejected, ...]:
+        """The latest of them, newest first."""
+        rows = self._database.ask(firestore_queries.REJECTED, Asked(limit=limit)) if limit > 0 else []
+        rows.sort(key=lambda row: row.created, reverse=True)  # `at` is the server's time in milliseconds
+        return tuple(
+            Rejected(
+                message_id=row.data["message_id"],
+                reason=row.data["reason"],
+                data=firestore_bodies.whole(self._database, ("rejected", row.id), row),
+                received=datetime.fromisoformat(row.data["received"]),
+            )
+            for row in rows
+        )
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter. Counted twice, perhaps, where the answer was lost."""
+        write = self._new_name()
+        shard = int(write, 16) % _SHARDS
+        self._database.commit(Add(("counters", f"{name_of(name)}-{shard}"), {"name": clean(name)}, "value", by))
+
+    def counters(self) -> dict[str, int]:
+        """All counters."""
+        found: dict[str, int] = {}
+        for row in self._database.ask(firestore_queries.COUNTERS):
+            found[row.data["name"]] = found.get(row.data["name"], 0) + row.data["value"]
+        return dict(sorted(found.items()))
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        self._database.close()
+
+
+def _number(n: int) -> str:
+    return f"{n:06}"
+
+
+def _occurrence_rows(rows: Iterable[Row], keys: Mapping[str, str] | None = None) -> list[tuple[str, ...]]:
+    """As `documents` reads them, in the order in which they were kept.
+
+    A key stands there by its name; where `keys` are given, those findings' alone, by the keys themselves.
+    """
+    kept = sorted(rows, key=lambda row: row.created)
+    named = [(row.data["key_hash"], [row.data[name] for name in firestore_queries.OCCURRENCE[1:]]) for row in kept]
+    if keys is not None:
+        named = [(keys[name], values) for name, values in named if name in keys]
+    return [(name, *values) for name, values in named]
+
+
+def _line(row: Row, findings: int) -> Iterator[Any]:
+    """A record's head in the order of `tables.LINE`, without the id."""
+    for name in firestore_queries.LINE:
+        if name == "gaps":
+            yield findings
+        yield row.data[name]
+
+
+@cache
+def _documents() -> ModuleType:
+    """What knows pydantic, imported when the first document is read or written."""
+    from responder.stores import documents  # noqa: PLC0415 - a rejected or counted message must not pay for pydantic
+
+    return documents

@@ -1,0 +1,80 @@
+"""What every record store agrees on: how moments, texts and identities are written. Pure; standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from responder.finding import Finding, Target
+    from responder.record import Traits
+
+_SHORT: Final = 10_000
+
+
+def stamp(moment: datetime) -> str:
+    """RFC 3339 in UTC at a fixed width, so that text sorts as time does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def shifted(moment: datetime, by: timedelta) -> str:
+    """The stamp of another moment, or of the end of time where the finding claims to be close to it."""
+    try:
+        return stamp(moment + by)
+    except OverflowError:
+        return "0000" if by < timedelta(0) else "9999-12-31T23:59:59.999999Z"
+
+
+def clean(text: str) -> str:
+    """`text` without lone surrogates, which JSON can carry and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def id_of_record(subject: str, window_start: str) -> str:
+    """The id of a record: a hash of its subject and the stamp of its window's start, 32 hexadecimal digits."""
+    return hashlib.sha256(f"{subject}\x1f{window_start}".encode()).hexdigest()[:32]
+
+
+def subject_words(finding: Finding, target: Target) -> dict[str, str]:
+    """What a record is about, for lists; keys are those of `record.Subject`."""
+    cluster = finding.cluster
+    words = {
+        "project_id": finding.project_id,
+        "project_number": finding.project_number,
+        "cluster": cluster.name if cluster else "",
+        "location": cluster.location if cluster else "",
+        "namespace": target.namespace,
+        "pod": target.pod,
+        "container": target.container,
+    }
+    return {name: clean(word) for name, word in words.items()}
+
+
+def trait_pairs(traits: Traits) -> list[tuple[str, str]]:
+    """Each trait once, by its kind (`image`, `owner`, `shape`); what is not known is no trait."""
+    pairs = [("image", traits.image_digest), ("owner", traits.owner), *(("shape", shape) for shape in traits.shapes)]
+    return list(dict.fromkeys((kind, clean(value)) for kind, value in pairs if value))
+
+
+def known_record(known: Iterable[tuple[str, str]], moment: str, state: str) -> str | None:
+    """The record that a change of a known finding belongs to; None for an event of its own.
+
+    `known` has the record and the eventTime's stamp of each occurrence, those of the latest window first.
+    """
+    for record, seen in known:
+        if seen == moment or state != "ACTIVE":
+            return record
+    return None
+
+
+def name_of(*texts: str) -> str:
+    """A document's name for texts of whoever sent a finding: slashes, dots and length mean nothing in it."""
+    joined = "\x1f".join(f"{len(text)}:{text}" for text in map(clean, texts))
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def short(text: str) -> str:
+    """A text where its length must have an end, 10,000 characters; the JSON of finding and record has it whole."""
+    return clean(text)[:_SHORT]

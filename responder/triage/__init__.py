@@ -1,0 +1,7 @@
+"""Steps 1 and 7: attack, build or unclear. `judging.judge` gives the verdict; `docs/triage.md` says what is weighed."""
+
+from __future__ import annotations
+
+from responder.triage.judging import BUILT_IN, NONE, Case, Rules, Tuning, judge
+
+__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "judge"]

@@ -1,0 +1,164 @@
+"""What must hold in every schedule, watched from outside the pipeline and the store. Pure but for its own memory.
+
+The names of the rules are those of the invariants:
+I1 every delivered finding ends in exactly one finished record; I4 what is final stays, tokens only rise; I5 who does
+not hold the claim writes nothing; I6 a record says only what happened; I7 what is acknowledged is not lost.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import NamedTuple
+
+from responder.evidence import Found
+from responder.finding import Finding
+from responder.ports import Claim, RecordQuery, Records
+from responder.record import Record, RecordedFinding
+
+Said = tuple[str, str, str]
+"""One publication of a finding: its key, state and mute."""
+_EVERYTHING = RecordQuery()
+
+
+class Violation(Exception):  # noqa: N818 - a statement about the schedule
+    """A rule was broken; the text opens with the rule's name."""
+
+
+class Kept(NamedTuple):
+    """What a saved record says, as far as the rules go."""
+
+    findings: frozenset[str]
+    pod: str
+    rounds: tuple[object, ...]
+    finished: bool
+
+
+class Judge:
+    """Watches every effect on the store as it happens, and the end."""
+
+    def __init__(self) -> None:
+        self.delivered: dict[Said, Finding] = {}
+        self.pods: set[str] = set()
+        self.scc_asked = 0
+        self._asked_about: set[str] = set()
+        self._tokens: dict[str, int] = defaultdict(int)
+        self._held: dict[str, Claim] = {}
+        self._kept: dict[str, Kept] = {}
+
+    # --- as it happens ------------------------------------------------------------------------------------------------
+
+    def asked(self, records: Records) -> None:
+        """SCC is asked: about everything that is stored by now."""
+        self.scc_asked += 1
+        keys = {key for key, _, _ in self.delivered}
+        self._asked_about |= keys - records.unknown(tuple(keys))
+
+    def claimed(self, claim: Claim | None, now: datetime) -> None:
+        """A claim was granted, or none."""
+        if claim is None:
+            return
+        if claim.token <= self._tokens[claim.record_id]:
+            raise Violation(f"I4 token {claim.token} was given before")
+        held = self._held.get(claim.record_id)
+        if held is not None and held.expires > now:
+            raise Violation(f"I5 {claim.holder} was given the claim while that of {held.holder} runs")
+        self._tokens[claim.record_id] = claim.token
+        self._held[claim.record_id] = claim
+
+    def renewed(self, claim: Claim) -> None:
+        """A claim was made longer."""
+        self._held[claim.record_id] = claim
+
+    def released(self, claim: Claim, *, kept: bool) -> None:
+        """A claim was given back; only its own holder's counts."""
+        held = self._held.get(claim.record_id)
+        if held is not None and held.token == claim.token and not kept:
+            del self._held[claim.record_id]
+
+    def saved(self, record: Record, claim: Claim, now: datetime) -> None:
+        """The store accepted a save."""
+        held = self._held.get(claim.record_id)
+        if held is None or held.token != claim.token or held.expires <= now:
+            raise Violation(f"I5 token {claim.token} of {claim.holder} wrote and is stale")
+        new = _kept(record)
+        invented = new.findings - {key for key, _, _ in self.delivered}
+        if invented:
+            raise Violation(f"I6 the record has a finding that never came: {sorted(invented)}")
+        if new.pod and new.pod not in self.pods:
+            raise Violation(f"I6 the record has a pod that nobody read: {new.pod}")
+        if new.pod and not isinstance(record.evidence.scc, Found):
+            raise Violation("I6 a cluster was asked before SCC confirmed the finding")
+        if len(new.rounds) > self.scc_asked:
+            raise Violation("I6 the record has a round of questions that nobody asked")
+        old = self._kept.get(record.id)
+        if old is not None:
+            self._grows(old, new)
+        self._kept[record.id] = new
+
+    def _grows(self, old: Kept, new: Kept) -> None:
+        if old.finished and not new.finished:
+            raise Violation("I4 the record was finished and is not any more")
+        if not old.findings <= new.findings:
+            raise Violation(f"I4 the record lost findings: {sorted(old.findings - new.findings)}")
+        if old.pod and old.pod != new.pod:
+            raise Violation(f"I6 the record spoke of pod {old.pod}, now of {new.pod or 'none'}")
+        if new.rounds[: len(old.rounds)] != old.rounds:
+            raise Violation("I6 a round of questions that was saved is gone")
+
+    def acknowledged(self, finding: Finding, others: int, records: Records, *, swept: bool) -> None:
+        """A message was acknowledged; `others` is how many unacknowledged ones of its container there are."""
+        rows = [line.id for line in records.list(_EVERYTHING)]
+        found = [(row, one) for row in rows for one in records.findings(row) if one.key == finding.key]
+        if not found:
+            raise Violation(f"I7 {finding.key} was acknowledged and is not stored")
+        if all(_said(finding) not in _told(one) for _, one in found):
+            raise Violation(f"I7 {finding.mute} of {finding.key} was acknowledged and is not stored")
+        if swept or others:
+            return
+        for row, _ in found:
+            record = records.load(row)
+            if record is None or record.provenance.stage != "finished":
+                raise Violation(f"I7 {finding.key} was acknowledged, is not finished, and nobody will come back to it")
+
+    # --- at the end ---------------------------------------------------------------------------------------------------
+
+    def settled(self, records: Records, unacknowledged: int) -> None:
+        """Everything was delivered again until nothing was left."""
+        if unacknowledged:
+            raise Violation(f"I1 {unacknowledged} messages are never acknowledged")
+        rows = [line.id for line in records.list(_EVERYTHING)]
+        if len(rows) != (1 if self.delivered else 0):
+            raise Violation(f"I1 one container and one window have {len(rows)} records")
+        for row in rows:
+            record = records.load(row)
+            if record is None or record.provenance.stage != "finished":
+                raise Violation("I1 a record is never finished")
+            self._complete(record, records.findings(row))
+
+    def _complete(self, record: Record, kept: tuple[RecordedFinding, ...]) -> None:
+        keys = [key for one in record.findings for key in (one.key, *one.more)]
+        wanted = {key for key, _, _ in self.delivered}
+        if set(keys) != wanted or len(keys) != len(wanted):
+            raise Violation(f"I1 the record is finished with {sorted(keys)}, and {sorted(wanted)} came")
+        unasked = wanted - self._asked_about
+        if unasked:
+            raise Violation(f"I6 the record is finished, and SCC was never asked about {sorted(unasked)}")
+        told = [said for one in kept for said in _told(one)]
+        if set(told) != set(self.delivered) or len(told) != len(self.delivered):
+            raise Violation(f"I1 the store tells of {sorted(told)}, and {sorted(self.delivered)} came")
+
+
+def _kept(record: Record) -> Kept:
+    pod = record.evidence.pod
+    found = pod.value.uid if isinstance(pod, Found) else ""
+    findings = frozenset(key for one in record.findings for key in (one.key, *one.more))
+    return Kept(findings, found, record.provenance.rounds, record.provenance.stage == "finished")
+
+
+def _said(finding: Finding) -> Said:
+    return finding.key, finding.state, finding.mute
+
+
+def _told(one: RecordedFinding) -> list[Said]:
+    return [(one.key, seen.state, seen.mute) for seen in one.occurrences]

@@ -1,0 +1,337 @@
+"""One schedule, played: Pub/Sub, the clock, SCC and the cluster around the pipeline, with the judge at the store.
+
+Pub/Sub is what it promises: a message is delivered until one of its deliveries returned, also twice at once, also after
+it was acknowledged. To return is to acknowledge; to raise, or to be gone, is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from types import ModuleType
+from typing import Any, Final, NamedTuple, cast
+
+from responder.errors import Busy, StoreError, Unanswered
+from responder.evidence import Pod, Window
+from responder.finding import Finding
+from responder.ports import Access, Around, Clock, Delivery, Kubernetes, Published, RecordQuery, Records, World
+from tests.builders import EVENT_TIME
+from tests.doubles import Calls, FakeKubernetes
+from tests.doubles import world as a_world
+from tests.proof import light
+from tests.proof.judge import Judge, Violation
+from tests.proof.memory import MemoryRecords
+from tests.proof.schedule import Bounds, Choices, Crashed, Event, Schedule, Worker, paths
+
+JUMP: Final = timedelta(minutes=5)
+"""Longer than any lease, shorter than the window."""
+
+AGE: Final = timedelta(minutes=61)
+_ROUNDS: Final = 4
+_MESSAGES: Final[dict[str, tuple[str, Finding]]] = {
+    "finding": ("m-1", light.FIRST),
+    "same message": ("m-1", light.FIRST),
+    "overtaken": ("m-1", light.FIRST),
+    "new message": ("m-2", light.FIRST),
+    "other finding": ("m-3", light.OTHER),
+    "mute": ("m-4", light.MUTED),
+}
+_OPENING: Final = frozenset({"finding", "other finding", "mute"})
+"""The first message of a schedule is one of these: another order of the names is the same schedule."""
+KINDS: Final[tuple[Event, ...]] = (
+    "finding", "same message", "new message", "other finding", "mute", "overtaken", "expire", "scc silent", "scc back",
+    "pod replaced", "again",
+)  # fmt: skip
+SWEPT: Final[tuple[Event, ...]] = (*KINDS, "sweep", "no message")
+FEW: Final[tuple[Event, ...]] = (
+    "finding", "other finding", "mute", "overtaken", "scc silent", "again", "sweep", "no message",
+)  # fmt: skip
+"""Those of them that differ most where there is a sweep."""
+
+
+def in_memory(now: Clock) -> Records:
+    """The store that is played against where no other is named."""
+    return MemoryRecords(now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is proven: a pipeline and a store, or variants of them.
+
+    `early` acknowledges before the work is done. `full` asks every question of the full fake world. `swept` has the
+    sweep among the events and at the end; without it, what Pub/Sub delivers again must be enough.
+    """
+
+    name: str
+    pipeline: ModuleType
+    store: Callable[[Clock], Records] = in_memory
+    early: bool = False
+    full: bool = False
+    swept: bool = False
+
+
+@dataclass(slots=True)
+class Message:
+    """One message of the subscription."""
+
+    id: str
+    finding: Finding
+    acknowledged: bool = False
+
+
+class Tally(NamedTuple):
+    """What was played, and what was broken first, with the schedule that broke it."""
+
+    schedules: int
+    faults: int
+    violation: str = ""
+    story: str = ""
+
+
+class Play:
+    """One schedule of one subject."""
+
+    def __init__(self, subject: Subject, events: tuple[Event, ...], bounds: Bounds, choices: Choices) -> None:
+        self._subject = subject
+        self.judge = Judge()
+        self.schedule = Schedule(events, bounds, choices)
+        self.time = EVENT_TIME + timedelta(minutes=1)
+        self.store = subject.store(self.now)
+        self.silent = False
+        self.uid = "first"
+        self._messages: dict[str, Message] = {}
+        self._runs = itertools.count(1)
+
+    def now(self) -> datetime:
+        """The time now."""
+        return self.time
+
+    def play(self) -> None:
+        """All events, then whatever Pub/Sub and the sweep still bring; Violation where a rule was broken."""
+        try:
+            self.schedule.play(self.begin)
+            self._settle()
+        finally:
+            self.store.close()
+
+    def _settle(self) -> None:
+        self.silent = False
+        swept = False
+        for _ in range(_ROUNDS):
+            left = [one for one in self._messages.values() if not one.acknowledged]
+            if not left and (swept or not self._subject.swept):
+                break
+            self.time += JUMP
+            for message in left:
+                self._alone(self._delivered(message))
+            swept = self._swept()
+        self.judge.settled(self.store, sum(not one.acknowledged for one in self._messages.values()))
+        if self._subject.swept:
+            self._grow_old()
+
+    def _grow_old(self) -> None:
+        """The second look, the last look, and then nothing more: a record comes to its end."""
+        for _ in range(_ROUNDS):
+            self.time += AGE
+            if self._swept():
+                break
+        else:
+            raise Violation("I1 a record never comes to its end")
+        self.judge.settled(self.store, 0)
+
+    def _swept(self) -> bool:
+        """Whether the sweep has left nothing that is due."""
+        if self._subject.swept:
+            self._alone(self._worker("sweep", self._sweep))
+        return not self.store.due(self.time)
+
+    def _alone(self, worker: Worker) -> None:
+        try:
+            worker.work(worker)
+        finally:
+            self.schedule.check()
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def begin(self, event: Event) -> Worker | None:
+        """What the event does, or the worker that it starts."""
+        if event in {"expire", "overtaken"}:
+            self.time += JUMP
+        if event in _MESSAGES:
+            message_id, finding = _MESSAGES[event]
+            message = self._messages.setdefault(message_id, Message(message_id, finding))
+            self._published(finding)
+            return self._delivered(message)
+        if event in {"again", "sweep"}:
+            return self._worker(event, self._ask_again if event == "again" else self._sweep)
+        if event == "no message":
+            self._published(light.OTHER)
+        if event in {"scc silent", "scc back"}:
+            self.silent = event == "scc silent"
+        elif event == "pod replaced":
+            self.uid = "second"
+        return None
+
+    def _published(self, finding: Finding) -> None:
+        self.judge.delivered[finding.key, finding.state, finding.mute] = finding
+
+    def _worker(self, name: str, work: Callable[[Worker], None]) -> Worker:
+        return Worker(f"{name}/{next(self._runs)}", work)
+
+    def _delivered(self, message: Message) -> Worker:
+        return self._worker(message.id, lambda worker: self._respond(worker, message))
+
+    def _respond(self, worker: Worker, message: Message) -> None:
+        if self._subject.early:
+            self._acknowledge(worker, message)
+        delivery = Delivery(data=message.id.encode(), message_id=message.id, received=self.time)
+        if self._ended_well(lambda: self._subject.pipeline.respond(self._world(worker), message.finding, delivery)):
+            self._acknowledge(worker, message)
+
+    def _ask_again(self, worker: Worker) -> None:
+        for line in self.store.list(RecordQuery()):
+            self._ended_well(partial(self._subject.pipeline.again, self._world(worker), line.id))
+
+    def _sweep(self, worker: Worker) -> None:
+        self._ended_well(partial(self._subject.pipeline.sweep, self._world(worker)))
+
+    def _ended_well(self, work: Callable[[], object]) -> bool:
+        try:
+            work()
+        except (StoreError, Busy) as error:
+            self.schedule.journal.append(("", "raises", f"{type(error).__name__}: {error}"))
+            return False
+        except (Crashed, Violation):
+            raise
+        except Exception as error:
+            raise Violation(f"I1 a bug: {type(error).__name__}: {error}") from error
+        return True
+
+    def _acknowledge(self, worker: Worker, message: Message) -> None:
+        def effect() -> None:
+            message.acknowledged = True
+            others = sum(not one.acknowledged for one in self._messages.values())
+            self.judge.acknowledged(message.finding, others, self.store, swept=self._subject.swept)
+
+        self.schedule.call(worker, "ack", effect)
+
+    # --- the world ----------------------------------------------------------------------------------------------------
+
+    def _world(self, worker: Worker) -> World:
+        whole, _ = _WORLD if not self._subject.full else a_world(light.FIRST)
+        records = cast("Any", _Records(self, worker))
+        return replace(whole, records=records, scc=_Scc(self, worker), connect=_Cluster(self), now=self.now)
+
+    def around(self) -> Around:
+        """What SCC has: both findings, or no answer."""
+        if self.silent:
+            raise Unanswered("unavailable", "SCC is silent")
+        return _AROUND
+
+    def listed(self, since: datetime, until: datetime) -> tuple[Published, ...]:
+        """What SCC lists of that span, each finding once."""
+        if self.silent:
+            raise Unanswered("unavailable", "SCC is silent")
+        listed = {key: one for (key, _, _), one in self.judge.delivered.items() if since <= one.event_time <= until}
+        return tuple(Published(finding=one, data=b"listed") for one in listed.values())
+
+
+_WORLD: Final = a_world(light.FIRST)
+_AROUND: Final = Around(findings=(light.FIRST, light.OTHER), filter="the filter", truncated=False)
+
+
+class _Scc:
+    def __init__(self, play: Play, worker: Worker) -> None:
+        self._play = play
+        self._worker = worker
+
+    def around(self, finding: Finding, window: Window) -> Around:
+        assert window.start <= finding.event_time <= window.end
+        self._play.judge.asked(self._play.store)
+        return self._play.schedule.call(self._worker, "scc", self._play.around)
+
+    def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
+        assert not project
+        return iter(self._play.schedule.call(self._worker, "listed", partial(self._play.listed, since, until)))
+
+
+class _Cluster(FakeKubernetes):
+    """Tells of the pod that has the name now."""
+
+    def __init__(self, play: Play) -> None:
+        super().__init__(Calls(), light.FIRST)
+        self._play = play
+
+    def __call__(self, access: Access) -> Kubernetes:  # type: ignore[override] # it is one
+        assert access.host
+        return self
+
+    def pod(self, namespace: str, name: str) -> Pod:
+        self._play.judge.pods.add(self._play.uid)
+        return light.pod(self._play.uid).model_copy(update={"namespace": namespace, "name": name})
+
+
+class _Records:
+    """The store as one worker has it: each call may not happen, and what happens is judged."""
+
+    def __init__(self, play: Play, worker: Worker) -> None:
+        self._play = play
+        self._worker = worker
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._play.store, name)
+        watch = getattr(self, f"watch_{name}", None) if name in {"claim", "renew", "save", "release"} else None
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            def effect() -> Any:
+                result = method(*args, **kwargs)
+                if watch is not None:
+                    watch(result, *args)
+                return result
+
+            return self._play.schedule.call(self._worker, name, effect)
+
+        return call
+
+    def watch_claim(self, claim: Any, *_: Any) -> None:
+        self._play.judge.claimed(claim, self._play.time)
+
+    def watch_renew(self, claim: Any, *_: Any) -> None:
+        self._play.judge.renewed(claim)
+
+    def watch_save(self, _saved: Any, record: Any, claim: Any) -> None:
+        self._play.judge.saved(record, claim, self._play.time)
+
+    def watch_release(self, kept: Any, claim: Any, _seen: Any) -> None:
+        self._play.judge.released(claim, kept=kept)
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def sequences(events: int, kinds: tuple[Event, ...] = KINDS) -> Iterator[tuple[Event, ...]]:
+    """Every sequence of at most so many events in which a message comes; the shorter ones first."""
+    for length in range(1, events + 1):
+        for sequence in itertools.product(kinds, repeat=length):
+            first = next((event for event in sequence if event in _MESSAGES), None)
+            if first in _OPENING:
+                yield sequence
+
+
+def explore(subject: Subject, bounds: Bounds, orders: Iterable[tuple[Event, ...]]) -> Tally:
+    """Play every schedule of those orders of events, until one breaks a rule."""
+    schedules = faults = 0
+    for sequence in orders:
+        for choices in paths():
+            play = Play(subject, sequence, bounds, choices)
+            schedules += 1
+            try:
+                play.play()
+            except Violation as error:
+                story = [f"events: {', '.join(sequence)}", *(" ".join(step) for step in play.schedule.journal)]
+                return Tally(schedules, faults + play.schedule.faults, str(error), "\n  ".join(story))
+            faults += play.schedule.faults
+    return Tally(schedules, faults)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from responder import pipeline
+from responder.ports import Clock, Records
+from responder.stores.sqlite import SqliteRecords
+from tests.proof.memory import MemoryRecords
+from tests.proof.mutants import Mutant, mutants, variant
+from tests.proof.play import FEW, Subject, Tally, explore, sequences
+from tests.proof.schedule import Bounds, Choices, Event, paths
+from tests.stores.contract import RecordsContract, Watch
+
+LIGHT = variant()
+MISTAKES = tuple(mutants())
+ONE_BY_ONE = Bounds(switches=0, nested=False)
+
+
+def held(tally: Tally, *, at_least: int) -> None:
+    """No rule was broken, and so many schedules were played: an explorer that stops early proves nothing."""
+    print(f"{tally.schedules} schedules, {tally.faults} faults, violations: {tally.violation or 'none'}")  # noqa: T201 - shown by -s
+    assert tally.violation == "", f"{tally.violation}\n  {tally.story}"
+    assert tally.schedules >= at_least
+    assert tally.faults > 0
+
+
+class TestByPubSubAlone:
+    def test_no_schedule_of_two_events_and_a_fault_breaks_a_rule(self) -> None:
+        held(explore(Subject(name="product", pipeline=LIGHT), Bounds(), sequences(2)), at_least=10_000)
+
+
+class TestWithTheSweep:
+    def test_no_schedule_of_two_events_and_a_fault_breaks_a_rule(self) -> None:
+        subject = Subject(name="product", pipeline=LIGHT, swept=True)
+        held(explore(subject, Bounds(), sequences(2, FEW)), at_least=8_000)
+
+    def test_a_joined_finding_whose_worker_is_gone_is_not_taken_for_read_by_a_mute(self) -> None:
+        subject = Subject(name="product", pipeline=LIGHT, swept=True)
+        order: tuple[Event, ...] = ("finding", "other finding", "mute")
+        held(explore(subject, ONE_BY_ONE, [order]), at_least=40)
+
+
+class TestMistakes:
+    def test_there_are_a_dozen_that_are_unsafe(self) -> None:
+        assert sum(mutant.unsafe for mutant in MISTAKES) >= 12
+
+    @pytest.mark.parametrize("mutant", MISTAKES, ids=lambda mutant: mutant.subject.name)
+    def test_a_planted_mistake_is_found_and_a_harmless_change_is_not(self, mutant: Mutant) -> None:
+        tally = mutant.tried()
+        assert bool(tally.violation) is mutant.unsafe, f"{tally.violation}\n  {tally.story}"
+
+
+class TestOnRealParts:
+    """The same rules with the real gathering and record, and with the real store, in fewer schedules."""
+
+    @pytest.mark.parametrize("swept", [False, True])
+    def test_a_fault_at_every_call_breaks_no_rule_where_everything_is_asked(self, *, swept: bool) -> None:
+        subject = Subject(name="full", pipeline=pipeline, full=True, swept=swept)
+        held(explore(subject, Bounds(), [("finding",)]), at_least=25)
+
+    def test_another_finding_at_every_call_is_in_the_full_record(self) -> None:
+        subject = Subject(name="full", pipeline=pipeline, full=True)
+        tally = explore(subject, Bounds(troubles=0), [("finding", "other finding"), ("finding", "overtaken")])
+        assert tally.violation == "", f"{tally.violation}\n  {tally.story}"
+        assert tally.schedules >= 20
+
+    @pytest.mark.parametrize(
+        "order", [("finding", "other finding"), ("finding", "mute"), ("finding", "overtaken")], ids=" then ".join
+    )
+    def test_a_fault_at_every_call_breaks_no_rule_on_sqlite(self, order: tuple[Event, ...], tmp_path: Path) -> None:
+        names = itertools.count()
+
+        def store(now: Clock) -> Records:
+            return SqliteRecords(tmp_path / f"{next(names)}.db", now=now)
+
+        held(explore(Subject(name="sqlite", pipeline=LIGHT, store=store), ONE_BY_ONE, [order]), at_least=30)
+
+
+class TestExplorer:
+    def test_every_path_of_a_tree_is_walked_once(self) -> None:
+        def walk(choices: Choices) -> tuple[int, ...]:
+            first = choices.pick(3)
+            return (first, *(choices.pick(2) for _ in range(first)))
+
+        walked = [walk(choices) for choices in paths()]
+        assert walked == [(0,), (1, 0), (1, 1), (2, 0, 0), (2, 0, 1), (2, 1, 0), (2, 1, 1)]
+
+    def test_the_same_proof_twice_is_the_same_proof(self) -> None:
+        subject = Subject(name="product", pipeline=LIGHT)
+        one, two = (explore(subject, Bounds(), [("finding", "mute")]) for _ in range(2))
+        assert one == two
+
+    def test_a_change_of_the_pipeline_that_a_mistake_needs_is_noticed(self) -> None:
+        with pytest.raises(AssertionError, match=r"pipeline\.py has changed"):
+            variant(("no such text", ""))
+
+
+class TestMemory(RecordsContract):
+    """The store of the proof keeps the contract of all stores, but for what only a store outside the process has."""
+
+    @pytest.fixture
+    def records(self, watch: Watch) -> Records:
+        return MemoryRecords(now=watch)
+
+    @pytest.fixture
+    def place(self) -> str:
+        pytest.skip("no other process can open this store")
+
+    @pytest.fixture
+    def other_place(self) -> str:
+        pytest.skip("no other process can open this store")

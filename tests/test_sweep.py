@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from responder import pipeline
+from responder.errors import StoreError, Unanswered
+from responder.evidence import Found, Missing
+from responder.finding import Finding
+from responder.ports import Delivery, LogPages, RecordQuery
+from responder.record import Record
+from responder.stores.sqlite import SqliteRecords
+from tests.doubles import NOW, Calls, Failing, FakeLogs, FakeScc, finding_in, world
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@dataclass
+class Watch:
+    """The time, moved by the test."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def finding() -> Finding:
+    return finding_in((SAMPLES / "CONSTRUCTED_ctd_v2_notification.json").read_bytes())
+
+
+@pytest.fixture
+def records(tmp_path: Path, watch: Watch) -> Iterator[SqliteRecords]:
+    store = SqliteRecords(tmp_path / "records.db", now=watch)
+    yield store
+    store.close()
+
+
+def delivery(message_id: str = "1") -> Delivery:
+    return Delivery(data=b"{}", message_id=message_id, received=NOW)
+
+
+def loaded(records: SqliteRecords, record_id: str) -> Record:
+    record = records.load(record_id)
+    assert record is not None
+    return record
+
+
+NO_LOGS = Failing(Unanswered("quota", "60 reads a minute"))
+
+
+def test_a_gap_is_asked_again_when_its_time_has_come_and_the_rest_is_not(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    poor, _ = world(finding, records, now=watch, logs=NO_LOGS)
+    (record_id,) = pipeline.respond(poor, finding, delivery())
+    rich, calls = world(finding, records, now=watch)
+    pipeline.sweep(rich)
+    assert "pod_log" not in calls.names
+    watch.tick(seconds=61)
+    pipeline.sweep(rich)
+    assert {"pod_log", "audit_log", "node_log"} <= set(calls.names)
+    assert not {"cluster", "pod", "project"} & {name.split()[0] for name in calls.names}
+    record = loaded(records, record_id)
+    assert [one.kind for one in record.provenance.rounds] == ["first", "gaps"]
+    assert record.provenance.gaps == ()
+
+
+def test_gaps_are_asked_three_times_in_a_quarter_of_an_hour_and_then_final(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    poor, _ = world(finding, records, now=watch, logs=NO_LOGS)
+    (record_id,) = pipeline.respond(poor, finding, delivery())
+    for _ in range(14):
+        watch.tick(seconds=60)
+        pipeline.sweep(poor)
+    record = loaded(records, record_id)
+    assert [one.kind for one in record.provenance.rounds].count("gaps") == 3
+    assert isinstance(record.evidence.pod_log, Missing)
+    assert record.evidence.pod_log.retry_at is None
+
+
+def test_a_permanent_answer_is_final_at_once(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
+    denied, _ = world(finding, records, now=watch, logs=Failing(Unanswered("denied", "no")))
+    (record_id,) = pipeline.respond(denied, finding, delivery())
+    watch.tick(minutes=5)
+    rich, calls = world(finding, records, now=watch)
+    pipeline.sweep(rich)
+    assert "pod_log" not in calls.names
+    assert [one.kind for one in loaded(records, record_id).provenance.rounds] == ["first"]
+
+
+def test_what_hung_on_a_gap_is_asked_with_it(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
+    poor, _ = world(finding, records, now=watch, clusters=Failing(Unanswered("unavailable", "down")))
+    (record_id,) = pipeline.respond(poor, finding, delivery())
+    watch.tick(seconds=61)
+    rich, calls = world(finding, records, now=watch)
+    pipeline.sweep(rich)
+    evidence = loaded(records, record_id).evidence
+    assert isinstance(evidence.pod, Found)
+    assert isinstance(evidence.proof, Found)
+    assert isinstance(evidence.owners, Found)
+    assert "pod_log" not in calls.names
+
+
+def test_the_second_look_finds_what_came_later_and_the_last_one_ends_it(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    outside, calls = world(finding, records, now=watch)
+    (record_id,) = pipeline.respond(outside, finding, delivery())
+    shell = replace(
+        finding, key="1/shell", name=finding.name[:-4] + "5e11", canonical_name="", category="Reverse Shell",
+        event_time=finding.event_time + timedelta(minutes=5),
+    )  # fmt: skip
+    later = replace(outside, scc=FakeScc(calls, (finding, shell)))
+    seen = len(calls.names)
+    watch.tick(minutes=10)
+    pipeline.sweep(later)
+    assert "scc" not in calls.names[seen:]
+    watch.tick(minutes=6)
+    pipeline.sweep(later)
+    asked = {name.split()[0] for name in calls.names[seen:]}
+    assert {"scc", "pod_log", "audit_log"} <= asked
+    assert not {"cluster", "pod", "node"} & asked
+    record = loaded(records, record_id)
+    assert isinstance(record.evidence.related, Found)
+    assert [one.category for one in record.evidence.related.value.findings] == ["Reverse Shell"]
+    for _ in range(90):
+        watch.tick(minutes=1)
+        pipeline.sweep(later)
+    record = loaded(records, record_id)
+    assert [one.kind for one in record.provenance.rounds] == ["first", "look", "look"]
+    assert record.provenance.due is None
+
+
+def test_a_record_that_was_left_unfinished_is_gone_on_with(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    class Dies:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(records, name)
+
+        def save(self, *_: Any) -> Record:
+            raise StoreError("the disk is full")
+
+        def release(self, *_: Any) -> bool:
+            raise StoreError("killed")
+
+    dying, _ = world(finding, Dies(), now=watch)
+    with pytest.raises(StoreError):
+        pipeline.respond(dying, finding, delivery())
+    healthy, calls = world(finding, records, now=watch)
+    pipeline.sweep(healthy)
+    assert "pod" not in calls.names, "the claim of the dead still runs"
+    watch.tick(minutes=3)
+    pipeline.sweep(healthy)
+    (line,) = records.list(RecordQuery())
+    assert line.stage == "finished"
+
+
+def test_a_finding_whose_message_never_came_is_found(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
+    outside, _ = world(finding, records, now=watch)
+    pipeline.sweep(outside)
+    assert records.unknown([finding.key]) == {finding.key}, "it may still be on its way"
+    watch.tick(minutes=6)
+    pipeline.sweep(outside)
+    assert records.unknown([finding.key]) == frozenset()
+    assert records.counters()["sweep.found"] == 1
+    pipeline.sweep(outside)
+    assert records.counters()["sweep.found"] == 1
+
+
+def test_scc_being_silent_does_not_end_the_sweep(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
+    outside, _ = world(finding, records, now=watch, scc=Failing(Unanswered("unavailable", "down")))
+    pipeline.sweep(outside)
+    assert records.counters()["sweep.scc_unavailable"] == 1
+
+
+class Outbox:
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, int]] = []
+        self.error: Unanswered | None = None
+
+    def publish(self, record: Record) -> None:
+        if self.error:
+            raise self.error
+        self.sent.append((record.id, record.provenance.revision))
+
+
+def test_a_finished_record_goes_out_and_what_failed_goes_with_the_next_sweep(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    box = Outbox()
+    box.error = Unanswered("unavailable", "down")
+    outside, _ = world(finding, records, now=watch, outbox=box)
+    (record_id,) = pipeline.respond(outside, finding, delivery())
+    assert box.sent == []
+    box.error = None
+    pipeline.sweep(outside)
+    pipeline.sweep(outside)
+    assert box.sent == [(record_id, loaded(records, record_id).provenance.revision)]
+
+
+def test_a_thousand_findings_of_one_pod_cost_few_log_reads(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    crowd = tuple(
+        replace(finding, key=f"1/{n}", event_time=finding.event_time + timedelta(milliseconds=60 * n))
+        for n in range(50)
+    )
+    calls = Calls()
+    outside, _ = world(finding, records, now=watch)
+    outside = replace(outside, scc=FakeScc(calls, crowd), logs=FakeLogs(calls, LogPages(pages=1, truncated=False)))
+    ids = {pipeline.respond(outside, one, delivery(one.key))[0] for one in crowd}
+    assert len(ids) == 1
+    assert sum(name.endswith("_log") for name in calls.names) <= 12
+    assert len(records.findings(ids.pop())) == 50
+
+
+def test_like_processes_are_one_group_with_a_count_and_the_store_has_them_all(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    def child(number: int) -> Finding:
+        args = ("/usr/lib/gcc/x86_64-linux-gnu/12/cc1", "-quiet", "k.c", "-o", f"/tmp/cc{number:04x}Xy.s")
+        process = replace(finding.processes[0], binary=args[0], args=args)
+        time = finding.event_time + timedelta(milliseconds=number)
+        return replace(finding, key=f"1/{number}", event_time=time, processes=(process,))
+
+    crowd = (finding, *(child(number) for number in range(1, 400)))
+    outside, calls = world(finding, records, now=watch)
+    outside = replace(outside, scc=FakeScc(calls, crowd))
+    for one in crowd[1:]:
+        (record_id,) = {records.admit(one, one.targets()[0], delivery(one.key)).record_id}
+    assert pipeline.respond(outside, finding, delivery()) == (record_id,)
+    record = loaded(records, record_id)
+    assert [one.count for one in record.findings] == [1, 399]
+    assert record.findings[1].last_event_time == crowd[-1].event_time
+    assert len(record.findings[1].more) == 20
+    assert len(records.findings(record_id)) == 400
+
+
+class Trips:
+    """A store that meets a bug where one record is written."""
+
+    def __init__(self, records: SqliteRecords, pod: str) -> None:
+        self.records, self.pod = records, pod
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.records, name)
+
+    def save(self, record: Record, claim: Any) -> Record:
+        if record.provenance.subject.pod == self.pod:
+            raise LookupError("a bug")
+        return self.records.save(record, claim)
+
+
+def test_one_finding_that_meets_a_bug_keeps_no_other_waiting_and_the_bug_is_raised(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    other = replace(
+        finding, key="1/other", name=finding.name[:-4] + "0ther", canonical_name="",
+        pods=(replace(finding.pods[0], name="another-pod"),), event_time=finding.event_time + timedelta(seconds=1),
+    )  # fmt: skip
+    outside, calls = world(finding, Trips(records, finding.pods[0].name), now=watch)
+    outside = replace(outside, scc=FakeScc(calls, (finding, other)))
+    watch.tick(minutes=6)
+    for _ in range(2):  # as missing messages, then as records that are due
+        with pytest.raises(LookupError):
+            pipeline.sweep(outside)
+        watch.tick(minutes=3)
+    stages = {line.subject.pod: line.stage for line in records.list(RecordQuery())}
+    assert stages == {finding.pods[0].name: "admitted", "another-pod": "finished"}
+
+
+def test_a_sweep_begins_nothing_new_once_its_time_has_run_out(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    crowd = tuple(
+        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
+        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(12))
+    )
+    outside, calls = world(finding, records, now=watch)
+
+    class Slow(FakeScc):
+        def around(self, finding: Finding, window: Any) -> Any:
+            watch.tick(seconds=30)
+            return super().around(finding, window)
+
+    outside = replace(outside, scc=Slow(calls, crowd))
+    watch.tick(minutes=6)
+    first = pipeline.sweep(outside)
+    assert (first.found, first.cut) == (8, True)
+    for _ in range(5):
+        pipeline.sweep(outside)
+    assert records.unknown([one.key for one in crowd]) == frozenset()
