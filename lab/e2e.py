@@ -1,7 +1,8 @@
 """Every step, the lab's side: `python -m lab e2e`. The way of a message end to end, on the realest parts there are.
 
 Pub/Sub pushes (topic, push subscription, retry policy, dead-letter topic) to functions-framework on the handler, which
-asks the lab and writes to the store. Then a short chaos, and the same chaos on the naive function, which must fail.
+asks the lab and writes to the store. Then a death at every point, services that never answer, a short chaos, and the
+same chaos on the naive function, which must fail.
 Emulators are used wherever they are installed: they cannot be skipped. Where they are not, that is said loudly.
 """
 
@@ -10,39 +11,31 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from lab import chaos, emulators
+from lab import chaos, emulators, holes, points, stored
 from lab.bench import ground
 from lab.chaos import Plan, Say
 from lab.delivery import Topics, broker, topics
 from lab.environment import ROOT
-from lab.judge import Kept, kept_in, problems
+from lab.judge import problems
 from lab.scenario import load
 from lab.server import Running, serve
 from lab.serving import Function, function
+from lab.stored import Store
 from lab.turmoil import Traffic, key_of
 
 _SCENARIO: Final = ROOT / "lab" / "scenarios" / "attack-web-pod.yaml"
 _WAIT: Final = 60.0
 _BACKOFF: Final = (0.3, 1.0)
+_OUTAGES: Final = {"SQLite": 20.0, "Firestore": 10.0}
+"""Seconds for which a store is down: of SQLite longer than a writer waits for another."""
 _PATH: Final = "projects/acme-sec/topics/findings"
 """The push endpoint's path names the topic, since the function host makes the event's source of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """A store to run on: RESPONDER_STORE, and what the function needs in its environment to reach it."""
-
-    name: str
-    place: str
-    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def e2e(*, seconds: float = 60.0) -> int:
@@ -53,19 +46,19 @@ def e2e(*, seconds: float = 60.0) -> int:
         print(f"e2e {time.monotonic() - started:6.1f} s  {text}", flush=True)
 
     failed: list[str] = []
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="e2e-")))
-        stores = [Store(name="SQLite", place=str(folder / "records.db")), *_firestore(stack)]
+    seed = random.SystemRandom().randrange(10**6)
+    with stored.stores() as stores:
         for store in stores:
             failed += delivered(store, say)
             failed += buried(store, say)
-        seed = random.SystemRandom().randrange(10**6)
+            # Twice at each point, which is once as well; once alone is for `python -m lab points`.
+            failed += points.points(store.of("points"), say, deaths=(2,))
+        failed += holes.holes(stores[0].of("holes"), say)
         for store in stores:
-            # A file of its own for each run; in Firestore a database of its own.
-            place = "" if store.name == "SQLite" else f"{store.place}-chaos"
             plan = Plan(
-                seconds=seconds, kills=12, faults=60, seed=seed, messages=300, store=place, environ=store.environ
-            )
+                seconds=seconds, kills=12, faults=60, seed=seed, messages=300, store=store.of("chaos"),
+                outage=_OUTAGES[store.name],
+            )  # fmt: skip
             say(f"a short chaos on {store.name}")
             failed += ["the short chaos failed"] if chaos.report(plan, chaos.chaos(plan, say), say) else []
     say("the naive function in the same chaos: the judge must refuse it")
@@ -80,15 +73,6 @@ def e2e(*, seconds: float = 60.0) -> int:
         say(f"FAILED: {problem}")
     say("failed" if failed else "passed")
     return 1 if failed else 0
-
-
-def _firestore(stack: contextlib.ExitStack) -> list[Store]:
-    """The real emulator, where it is installed. There is no stand-in for it: SQLite is the other store."""
-    if not emulators.available("firestore"):
-        print(f"e2e: SQLite ALONE, no Firestore: {emulators.missing('firestore')}", file=sys.stderr, flush=True)
-        return []
-    emulator = stack.enter_context(emulators.running("firestore"))
-    return [Store(name="Firestore", place="firestore:acme-sec/deliveries", environ=emulator.environ)]
 
 
 # --- one message, all the way -----------------------------------------------------------------------------------------
@@ -113,7 +97,7 @@ def delivered(store: Store, say: Say) -> list[str]:
         found = [""]
         while found and time.monotonic() - started < _WAIT:
             time.sleep(0.1)
-            found = problems(plan, _kept(store, running), running.lab.journal)
+            found = problems(plan, stored.kept(running, store), running.lab.journal)
         seconds = time.monotonic() - started
         left = made.left(seconds=2.0)
         letters = made.dead_letters(seconds=2.0)
@@ -161,8 +145,3 @@ def _pushed(store: Store, name: str, say: Say) -> Iterator[tuple[Topics, Running
         say(f"{what} -> functions-framework -> lab -> {store.place.partition('/')[0] or store.name}")
         made = stack.enter_context(topics(host, name, push_to=served.url + _PATH, backoff=_BACKOFF))
         yield made, running, served
-
-
-def _kept(store: Store, running: Running) -> Kept:
-    with chaos.opened(running, store.place, store.environ) as records:
-        return kept_in(records)

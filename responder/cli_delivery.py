@@ -108,12 +108,13 @@ def _when(option: str, text: str, now: datetime) -> datetime:
 
 
 def _counted(world: World, run: Callable[[World], Any]) -> Any:
+    from responder import wiring  # noqa: PLC0415 - `--help` must not load Google's clients
     from responder.tally import counts  # noqa: PLC0415 - read when a command runs
 
     try:
         return run(world)
     finally:
-        counts.save(world.records, now=True)
+        counts.save(wiring.store(), now=True)
 
 
 # --- dead letters -----------------------------------------------------------------------------------------------------

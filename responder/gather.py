@@ -143,33 +143,50 @@ def _own(finding: Finding, around: Around) -> Finding:
 
 def _ask_all(inquiry: Inquiry, asked: Mapping[str, Question], pool: ThreadPoolExecutor, deadline: float) -> None:
     """Ask each question when its needs are answered; at the deadline what is open is `Missing("timeout")`."""
-    waiting = {name: question for name, question in asked.items() if name not in inquiry.answers}
-    open_ = set(waiting)
-    changed = threading.Condition(inquiry.lock)
+    _Asking(inquiry, asked, pool).until(deadline)
 
-    def start_ready() -> None:
-        ready = [name for name, q in waiting.items() if all(need in inquiry.answers for need in q.needs)]
+
+class _Asking:
+    """Questions on their way.
+
+    A class and no nested functions: those would refer to each other, and each record's answers would stay in memory
+    until the collector comes by.
+    """
+
+    def __init__(self, inquiry: Inquiry, asked: Mapping[str, Question], pool: ThreadPoolExecutor) -> None:
+        self._inquiry = inquiry
+        self._pool = pool
+        self._waiting = {name: question for name, question in asked.items() if name not in inquiry.answers}
+        self._open = set(self._waiting)
+        self._changed = threading.Condition(inquiry.lock)
+
+    def until(self, deadline: float) -> None:
+        """Returns when all are answered, by the deadline at the latest."""
+        inquiry = self._inquiry
+        with self._changed:
+            self._start_ready()
+            while self._open and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(timeout=left)
+            late = inquiry.world.settings.deadline.total_seconds()
+            for name in sorted(self._open):
+                inquiry.answers[name] = Missing(why="timeout", detail=f"no answer within {late:g} s")
+            self._open.clear()
+            self._waiting.clear()
+
+    def _start_ready(self) -> None:
+        answers = self._inquiry.answers
+        ready = [name for name, q in self._waiting.items() if all(need in answers for need in q.needs)]
         for name in ready:
-            pool.submit(run, name, waiting.pop(name))
+            self._pool.submit(self._run, name, self._waiting.pop(name))
 
-    def run(name: str, question: Question) -> None:
-        answer = _answer(inquiry, question)
-        with changed:
-            if name in open_:
-                inquiry.answers[name] = answer
-                open_.discard(name)
-                start_ready()
-                changed.notify_all()
-
-    with changed:
-        start_ready()
-        while open_ and (left := deadline - time.monotonic()) > 0:
-            changed.wait(timeout=left)
-        late = inquiry.world.settings.deadline.total_seconds()
-        for name in sorted(open_):
-            inquiry.answers[name] = Missing(why="timeout", detail=f"no answer within {late:g} s")
-        open_.clear()
-        waiting.clear()
+    def _run(self, name: str, question: Question) -> None:
+        answer = _answer(self._inquiry, question)
+        with self._changed:
+            if name in self._open:
+                self._inquiry.answers[name] = answer
+                self._open.discard(name)
+                self._start_ready()
+                self._changed.notify_all()
 
 
 def _answer(inquiry: Inquiry, question: Question) -> AnyAnswer:

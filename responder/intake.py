@@ -115,7 +115,7 @@ def _respond(finding: Finding, data: bytes, message_id: str) -> tuple[str, ...]:
     ids = pipeline.respond(world, finding, delivery)
     seconds = round(time.monotonic() - started, 3)
     log.write("INFO", "finding answered", message_id=message_id, records=",".join(ids), seconds=seconds)
-    counts.save(world.records)
+    counts.save(wiring.store())
     return ids
 
 

@@ -84,8 +84,8 @@ class Triage(Model):
 
     `score` is 0 to 100: `base` plus the signals' weights plus `cut`, which is what the two ends take off. `severity` is
     re-scored by `rule`. `would_settle` lists the missing evidence in order of worth; `techniques` are the ATT&CK ids
-    that the evidence supports. `builds` names what was recognised (`pip building psutil`). `rules` is the version of the
-    rules that judged.
+    that the evidence supports. `builds` names what was recognised (`pip building psutil`). `rules` is the version
+    of the rules that judged.
     """
 
     verdict: Verdict

@@ -27,5 +27,5 @@ def _sweep() -> None:
 
     world = wiring.world()
     swept = pipeline.sweep(world)
-    counts.save(world.records, now=True)
+    counts.save(wiring.store(), now=True)
     log.write("INFO", "swept", **swept._asdict())

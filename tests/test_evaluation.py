@@ -35,6 +35,8 @@ PUBLIC = ("malicious_atomic_red_team", "malicious_public_docs", "benign_public_l
         ("own_benign", "own_malicious"),
         ("own_second_benign", "own_second_malicious"),
         ("own_third_benign", "own_third_malicious"),
+        ("own_blind_benign", "own_blind_malicious", "own_blind_measured"),
+        ("own_blind_second", "own_blind_third"),
     ],
 )
 def test_the_corpus_is_judged_within_its_bars(names: tuple[str, ...]) -> None:
@@ -44,6 +46,12 @@ def test_the_corpus_is_judged_within_its_bars(names: tuple[str, ...]) -> None:
     assert found.malicious_flagged >= 0.80
     assert found.benign_called_benign >= 0.85
     assert found.benign_named >= 0.80
+
+
+def test_real_builds_in_a_home_folder_are_told_as_unclear_and_never_as_an_attack() -> None:
+    found = figures(run(activities(rows("own_blind_home"))))
+    assert found.benign_called_malicious == 0
+    assert found.benign_called_benign < 0.5
 
 
 def test_without_parents_and_folders_no_line_of_the_corpus_is_malicious() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -220,3 +222,19 @@ def test_a_project_known_by_number_only_is_looked_up_before_the_logs(finding: Fi
     assert calls.names.index("project 421458901689") < calls.names.index("pod_log")
     assert isinstance(evidence.pod_log, Found)
     assert 'project_id="acme-shop-prod"' in evidence.pod_log.value.filter
+
+
+def test_what_was_gathered_is_let_go_of_at_once_and_not_when_the_collector_comes_by(finding: Finding) -> None:
+    outside, _ = world(finding)
+    gc.collect()
+    gc.disable()
+    try:
+        gathered = gather(outside, finding, finding.targets()[0])
+        held = weakref.ref(gathered.evidence.owners)
+        del gathered
+        until = time.monotonic() + 5
+        while held() is not None and time.monotonic() < until:
+            time.sleep(0.01)  # a worker may still be on its last line
+        assert held() is None
+    finally:
+        gc.enable()

@@ -321,3 +321,22 @@ def test_a_value_is_taken_out_of_every_map_whose_key_calls_it_a_secret() -> None
 
 def test_an_option_at_the_very_start_of_a_line_is_one() -> None:
     assert Redactor().text("--client-secret hunter2x run") == "--client-secret [redacted:option] run"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "AC" + "0a1b2c3d4e5f6a7b" * 2,
+        "SK" + "0a1b2c3d4e5f6a7b" * 2,
+        "0a1b2c3d4e5f6a7b" * 2 + "-us12",
+        "MTk4NjIyNDgzNDcxOTI1MjQ4" + ".Cl2FMQ." + "ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+        "AKIAQYLPMN5HHHFPZAM2",
+        "SG." + "ngeVfQFYQlKU0ufo8x5d1A" + "." + "TwL2iGABf9DHoTf-09kqeF8tAmbihYzrnopKc-1s5cr",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "npm_" + "a1B2c3D4e5" * 3 + "f6G7h8",
+    ],
+)
+def test_a_token_that_only_its_shape_tells_is_gone_from_a_plain_line(token: str) -> None:
+    redactor = Redactor()
+    assert token not in redactor.text(f"09:41:07 INFO sent {token} to 10.0.0.7")
+    assert sum(redactor.counts.values()) == 1

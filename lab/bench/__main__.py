@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Final
 
-from lab.bench import cost, delivery, ground, latency, light
+from lab.bench import cost, delivery, ground, latency, light, soak, stores, triage
 from lab.bench.hosts import QUICK, THREADS, Bench, Cores, Sizes
 from lab.bench.lines import Line, Skipped, say
 from lab.environment import ROOT, clean_this_process
@@ -23,6 +23,8 @@ from lab.environment import ROOT, clean_this_process
 FOLDER: Final = ROOT / ".bench"
 Measure = Callable[[Bench], Iterator[Line | Skipped]]
 MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
+    ((triage.EXECS,), triage.execs),
+    (triage.LONG, triage.longest),
     # The short ones first; those with the lab's latencies together, so that each lab is started once.
     (light.COLD, light.cold),
     ((light.THROUGHPUT,), light.throughput),
@@ -31,6 +33,7 @@ MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
     ((cost.PEAK,), cost.peak),
     ((cost.CPU,), cost.cpu),
     (cost.MEMORY, cost.memory),
+    (stores.RAW, stores.raw),
     ((delivery.DUPLICATES,), delivery.duplicates),
     ((delivery.LOG_READS,), delivery.log_reads),
     ((delivery.BURST,), delivery.burst),
@@ -45,6 +48,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--rounds", type=int, help="default: 5")
     parser.add_argument("--quick", action="store_true", help="one round of small sizes: shows that it works, no more")
+    parser.add_argument("--soak", action="store_true", help="the long ones instead: a steady stream, and memory")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the stream; default: 10")
+    parser.add_argument(
+        "--findings", type=int, default=soak.FINDINGS, help="over which memory is watched; default: 5000"
+    )
     return parser.parse_args()
 
 
@@ -60,6 +68,11 @@ def main() -> int:
     wanted = tuple(arguments.only or NAMES)
     try:
         with Bench(Cores.of_this_machine(), sizes, FOLDER / f"run-{os.getpid()}") as bench:
+            if arguments.soak:
+                print(json.dumps(_setup(bench, quick=arguments.quick)), flush=True)
+                for figure in soak.soak(bench, minutes=arguments.minutes, findings=arguments.findings):
+                    print(figure.json(), flush=True)
+                return 0
             for line in measured(bench, wanted, quick=arguments.quick):
                 print(line, flush=True)
     except KeyboardInterrupt:

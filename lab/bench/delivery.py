@@ -66,7 +66,9 @@ def burst(bench: Bench) -> Iterator[Line]:
         "makespan_seconds": round(makespan, 1),
         "floor_seconds": round(floor, 1),
         "log_entries": f"3 x {_LINES}",
+        # Near 1 is the bottleneck; far below it on both sides the machine had other work.
         **{name: round(seconds / makespan, 2) for name, seconds in busy.items()},
+        "server_cpu_seconds": round(busy["server_busy"], 1),
         "rounds": [round(makespan / floor, 3)],
     }
     yield Line(name=BURST, value=round(makespan / floor, 3), unit="ratio", goal=2.5, more=more)

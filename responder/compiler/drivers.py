@@ -266,7 +266,7 @@ _DRIVER: Final = Grammar(
         -dumpfullversion=:probe -dumpspecs=:probe --help=:probe -help=:probe --target-help=:probe -qversion=:probe
         -dM=macros -shared=shared --shared=shared -static=static --static=static -static-pie=static
         -fPIC=pic -fpic=pic -fPIE=position_independent -fpie=position_independent -pie=position_independent -no-pie
-        -nopie -s=stripped --strip-all=stripped -nostdlib=nostdlib -nodefaultlibs=nostdlib -nolibc=nostdlib
+        -nopie -s=stripped --strip-all=stripped -nostdlib=nostdlib -nodefaultlibs -nolibc
         -ffreestanding -nostartfiles=nostartfiles -pthread=threads -pthreads=threads -fopenmp=threads
         -O=optimised -g=debug -w -Wall=warnings -Wextra=warnings -pedantic=warnings -ansi -pipe -r -rdynamic
         -export-dynamic -C -CC -P -H -Q -n -N -R -h -nostdinc -nostdinc++ -static-libgcc -static-libstdc++

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 TEXT_LIMIT: Final = 4096
@@ -59,9 +60,8 @@ class Place:
         if not isinstance(value, dict):
             self.note("is no object")
             return self._below(None, key)
-        snake = key if "_" in key else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
-        if key not in value and snake in value:
-            key = snake
+        if key not in value and (twin := _snake(key)) in value:
+            key = twin
         return self._below(value.get(key), key)
 
     def text(self) -> str:
@@ -163,6 +163,12 @@ class Place:
     def _below(self, value: Any, key: str) -> Place:
         shown = key if _PLAIN_KEY.fullmatch(key) else "?"  # a key may be the attacker's text too
         return Place(value, f"{self.path}.{shown}" if self.path else shown, self.problems)
+
+
+@cache
+def _snake(key: str) -> str:
+    """Kept for each of the names that are asked for, all of which are ours: a notification asks for some hundred."""
+    return key if "_" in key else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
 
 
 def _parsed(text: Any) -> datetime | None:

@@ -50,7 +50,7 @@ GAPS: Final = {
 
 def contact(case: Case, verb: str, why: str) -> PlannedAction:
     """Write to the best contact that has an address, or find one; `verb` and `why` are the verdict's."""
-    impact = "None: a letter."
+    impact = "None: a message."
     if not case.contacts:
         gap = "Neither workload, namespace, project nor Security Command Center names anybody who could be asked."
         return PlannedAction(

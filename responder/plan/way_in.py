@@ -96,9 +96,8 @@ def _find_way_in(case: Case, requests: list[Seen]) -> PlannedAction:
     logs = {"audit_log": "the audit log", "pod_log": "the pod's log"}
     unread = [words for name, words in logs.items() if isinstance(getattr(case.evidence, name), Missing)]
     if requests:
-        known = (
-            f"No session; {len(requests)} requests in the pod's log shortly before, the last {said(requests[-1][2])}."
-        )
+        count = "one request" if len(requests) == 1 else f"{len(requests)} requests"
+        known = f"No session; {count} in the pod's log shortly before, the last {said(requests[-1][2])}."
     elif unread:
         known = f"Not read: {', '.join(unread)}."
     else:

@@ -175,7 +175,7 @@ HINTS: Final = (
     "pass", "pwd", "secret", "token", "key", "cred", "auth", "bearer", "basic", "cookie", "contrase", "aws",
     "softlayer", "cloudant",
 )
-MARKED_HINTS: Final = (
+MARKED_HINTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     # A mark, and hints that all hold it: a log line that is without the mark is not searched for them.
     ("_", ("_pw", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "k_live_", "k_test_", "npm_", "hf_", "dckr_",
            "dop_v1_")),
@@ -186,7 +186,7 @@ MARKED_HINTS: Final = (
     ('"', ('"value',)),
     ("1/", ("1//0",)),
 )
-CAPITAL_HINTS: Final = (
+CAPITAL_HINTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     # The same for tokens that are told by capitals: of these, the text as it is.
     ("A", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "AKC", "AIza")),
     ("J", ("eyJ",)),

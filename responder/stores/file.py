@@ -33,6 +33,7 @@ class File:
         self._path = path
         self._local = threading.local()
         self._lock = threading.Lock()
+        self._turn = (os.getpid(), threading.Lock())
         self.open: weakref.WeakSet[Connection] = weakref.WeakSet()
 
     def db(self) -> Connection:
@@ -61,7 +62,7 @@ class File:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One writer at a time from here on: what is read inside holds until the end."""
-        with self.errors():
+        with self.errors(), self.turns():
             db = self.db()
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -71,6 +72,19 @@ class File:
                 if db.in_transaction:  # a full disk has rolled back already
                     db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def turns(self) -> Iterator[None]:
+        """One thread of this process after another: SQLite only asks again and again, and of eighty some starve."""
+        pid, turn = self._turn
+        if pid != os.getpid():  # of the parent, one of whose threads may have held it at the fork
+            self._turn = _, turn = os.getpid(), threading.Lock()
+        if not turn.acquire(timeout=_BUSY_SECONDS):
+            raise StoreError(f"the record store {self._path} failed: other threads write for too long")
+        try:
+            yield
+        finally:
+            turn.release()
 
     def close(self) -> None:
         """Let go of the file, in every thread."""

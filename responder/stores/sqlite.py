@@ -55,12 +55,17 @@ class SqliteRecords:
         subject = finding.subject(target)
         moment, state, mute = stamp(finding.event_time), clean(finding.state), clean(finding.mute)
         key = clean(finding.key)
+        with self._file.errors():
+            # Most of what comes twice is finished: told without the writers' lock, which all others wait for.
+            told = self._file.db().execute(_TOLD, (subject, key, moment, state, mute)).fetchone()
+        if told is not None:
+            return Admission(kind="duplicate", record_id=told[0], finished=True)
         with self._file.transaction() as db:
             known = db.execute(_OCCURRENCES_OF_KEY, (subject, key)).fetchall()
             for record_id, seen_moment, seen_state, seen_mute in known:
                 if (seen_moment, seen_state, seen_mute) == (moment, state, mute):
-                    told = _finished(db, record_id) and not _unread(db, record_id)
-                    return Admission(kind="duplicate", record_id=record_id, finished=told)
+                    is_told = _finished(db, record_id) and not _unread(db, record_id)
+                    return Admission(kind="duplicate", record_id=record_id, finished=is_told)
             record_id = known_record([row[:2] for row in known], moment, state) or _joinable(
                 db, subject, finding.event_time
             )
@@ -315,7 +320,7 @@ class SqliteRecords:
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter. Visible at once and safe from a killed process; a power cut may lose the last ones."""
-        with self._file.errors():
+        with self._file.errors(), self._file.turns():
             db = self._file.db()
             # A foreign message must cost next to nothing, and its count is not worth the wait for the disk.
             db.execute("PRAGMA synchronous = NORMAL")
@@ -362,6 +367,11 @@ _PRECEDENTS: Final = (
     " FROM traits AS t JOIN records AS r ON r.id = t.record_id"
     " WHERE (t.kind, t.value) IN (VALUES {wanted}) AND r.window_start < ? AND r.stage = 'finished'"
     " GROUP BY r.id ORDER BY r.window_start DESC LIMIT ?"
+)
+_TOLD: Final = (
+    "SELECT id FROM records JOIN occurrences AS o ON record_id = id"
+    " WHERE subject = ? AND o.key = ? AND o.event_time = ? AND o.state = ? AND o.mute = ? AND stage = 'finished'"
+    " AND read >= (SELECT COUNT(*) FROM occurrences WHERE record_id = records.id) LIMIT 1"
 )
 _OCCURRENCES_OF_KEY: Final = (
     "SELECT r.id, o.event_time, o.state, o.mute FROM records AS r JOIN occurrences AS o ON o.record_id = r.id"

@@ -18,9 +18,13 @@ from responder.compiler import Build
 from responder.triage.ancestry import NOBODY, Ancestor, is_shell, read, tool_of
 from responder.triage.case import Exec
 from responder.triage.families import BY_KEY, FAMILIES, Family
-from responder.triage.whereabouts import absolute, is_hidden, is_hidden_product, place, several
+from responder.triage.oddities import BAD_PLACES, is_odd
+from responder.triage.titles import title
+from responder.triage.whereabouts import absolute, is_hidden, place, several
 
 MAX_WORDS: Final = 1000
+MAX_FILES: Final = 1000
+"""Sources, or products, of one command line that are looked at: the first and the last of them."""
 MAX_TEXT: Final = 4000
 """Characters of a command line in which marks are looked for."""
 
@@ -40,51 +44,7 @@ _ARCHIVERS: Final = frozenset({"ar", "ranlib"})
 """They put objects together that something else has made."""
 _TELLING: Final = 5
 """Characters that a mark must have to tell a tool's own folder from any other."""
-_EVERYBODYS: Final = frozenset({"/tmp/", "/var/tmp/", "/dev/shm/", "/"})  # noqa: S108 - what is looked for
-_BAD_PLACES: Final = frozenset({"memory", "temporary", "web", "secret"})
-_PACKAGES: Final = ("/site-packages/", "/dist-packages/", "/node_modules/", "/gems/")
 _NOWHERE: Final = ("/usr/share/", "/usr/lib/", "/dev/null")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][\w.+@-]{0,59}")
-_NAMES: Final[Mapping[str, tuple[re.Pattern[str], ...]]] = {
-    "pip": (
-        re.compile(r"/pip-(?:install|wheel)-[^/]+/([\w.-]+?)_[0-9a-f]{3,}"),
-        re.compile(r"/pypi/([\w.-]+)/"),
-        re.compile(r"--no-binary[ =](?!:)([\w.-]+)"),
-        re.compile(
-            r"\b(?:pip[\d.]*|pip/__pip-runner__\.py) (?:install|wheel)(?: --?[\w-]+(?:=\S+)?)* ([A-Za-z][\w.-]+)"
-        ),
-        re.compile(r"build/lib\.[^/ ]+/([\w-]+)"),
-        re.compile(r"build/temp\.[^/ ]+/(?:src/)?([\w-]+)"),
-        re.compile(r"-c (?:\./)?([\w-]+)(?:/[\w./-]+)?\.c"),
-    ),
-    "gem": (re.compile(r"/gems/([\w-]+?)-\d[\w.]*(?:/|$)"), re.compile(r"gem install ([\w-]+)")),
-    "npm": (
-        re.compile(r"NODE_GYP_MODULE_NAME=([\w-]+)"),
-        re.compile(r"obj\.target/([\w-]+)"),
-        re.compile(r"node_modules/((?:@[\w.-]+/)?[\w.-]+)"),
-    ),
-    "php": (
-        re.compile(r"(?:install|docker-php-ext-install) (?:-\S+ )*([a-z]\w+)"),
-        re.compile(r"/ext/(\w+)"),
-        re.compile(r"/([a-z]\w+)-\d[\d.]*(?:/|$)"),
-    ),
-    "perl": (re.compile(r"/([A-Z]\w*(?:-\w+)+)-v?\d"), re.compile(r"\bcpanm? (?:-\S+ )*([A-Z][\w:]+)")),
-    "cargo": (
-        re.compile(r"--crate-name ([\w-]+)"),
-        re.compile(r"/registry/src/[^/]+/([\w-]+?)-\d"),
-        re.compile(r"release/build/([\w-]+?)-[0-9a-f]+/"),
-        re.compile(r"/deps/(?:lib)?([\w]+?)(?:-[0-9a-f]{6,}|\.)"),
-    ),
-    "go": (re.compile(r"-p ([\w./@-]+)"), re.compile(r"/go/pkg/mod/(\S+?)@"), re.compile(r"\./cmd/([\w-]+)")),
-    "cmake": (re.compile(r"CMakeFiles/([\w.+-]+)\.dir"),),
-    "torch_extension": (re.compile(r"TORCH_EXTENSION_NAME=(\w+)"),),
-    "r": (re.compile(r"R\.INSTALL[^/]*/([\w.]+)"), re.compile(r"-o ([\w.]+)\.so")),
-    "luarocks": (re.compile(r"luarocks[_-]([a-z]\w+)"), re.compile(r"install ([a-z]\w+)")),
-    "ocaml": (re.compile(r"/build/([\w-]+)[./]"),),
-    "conda": (re.compile(r"conda-bld/([\w-]+?)_\d"),),
-    "spack": (re.compile(r"spack-stage-([\w-]+?)-\d"),),
-    "dkms": (re.compile(r"(?:-m |/usr/src/|/var/lib/dkms/)([A-Za-z][\w]+)"),),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +103,9 @@ def look(execs: tuple[Exec, ...]) -> tuple[Look, ...]:
 
     def seen(one: Exec) -> Look:
         build = compiler.parse(one.argv, exe=one.exe)
+        if len(build.sources) > MAX_FILES or len(build.outputs) > MAX_FILES:
+            build = replace(build, sources=_ends(build.sources), outputs=_ends(build.outputs))
+            one = replace(one, truncated=True)
         is_read = build.mode in _SYSTEMS or bool(build.wrappers) or is_shell(one.argv)
         return Look(
             exec=one,
@@ -156,6 +119,10 @@ def look(execs: tuple[Exec, ...]) -> tuple[Look, ...]:
     # What a driver starts is named only where no driver was seen: it says nothing that the driver does not.
     has_driver = any(one.build.tool and not one.build.is_child for one in found)
     return _adopted(tuple(one if has_driver and one.build.is_child else _named(one) for one in found))
+
+
+def _ends(files: tuple[str, ...]) -> tuple[str, ...]:
+    return files if len(files) <= MAX_FILES else files[: MAX_FILES // 2] + files[-MAX_FILES // 2 :]
 
 
 def supported(looks: tuple[Look, ...], families: frozenset[str], why: str) -> tuple[Look, ...]:
@@ -258,7 +225,7 @@ def _named(one: Look) -> Look:
     rank, family = best
     named = Named(
         family=family,
-        title=_title(family, one),
+        title=title(family, one),
         believed=_is_believed(family, rank, one),
         second=_second(family, one),
     )
@@ -328,48 +295,7 @@ def _may_be(family: Family, one: Look) -> bool:
     """Whether nothing speaks against that kind of build; a kernel module is a driver's alone."""
     if family.kind != "driver" and KERNEL_MODULE.search(one.text):
         return False
-    return not _is_odd(family, one)
-
-
-def _is_odd(family: Family, one: Look) -> bool:
-    """Whether it does what no build of that kind does: it hides its product, or leaves a program elsewhere."""
-    outputs = [absolute(path, one.exec.cwd) for path in one.build.outputs]
-    if any(is_hidden_product(path) or _is_out_of_sight(family, path) for path in outputs):
-        return True
-    if any(_is_stray_text(absolute(path, one.exec.cwd)) for path in one.build.reads):
-        return True
-    if one.build.mode != "link" or one.build.objects or not one.build.sources or family.kind == "runner":
-        return False
-    if any(_is_installed_at_once(family, path) for path in outputs):
-        return True
-    cwd = f"{one.exec.cwd.rstrip('/')}/" if one.exec.cwd else ""
-    # A folder that is everybody's is nobody's own.
-    own = (*family.marks, *family.places, *((cwd,) if cwd and cwd not in _EVERYBODYS else ()))
-    strays = [path for path in outputs if place(path) in _BAD_PLACES and not any(mark in path for mark in own)]
-    return bool(strays) or ("static" in one.build.flags and any(place(path) in _BAD_PLACES for path in outputs))
-
-
-def _is_out_of_sight(family: Family, path: str) -> bool:
-    """Whether a product goes to memory, or to where a web server would serve it."""
-    where = place(path)
-    if where == "memory":
-        return not any(mark in path for mark in family.marks)
-    return where == "web" and family.kind != "driver"
-
-
-def _is_installed_at_once(family: Family, path: str) -> bool:
-    """Whether a product goes from its source into the system: builds leave that to `install`, after their tests."""
-    return (
-        place(path) in {"system", "secret"}
-        and not path.startswith("/usr/local/bin/")
-        and not any(mark in path for mark in (*family.marks, *family.places, *_PACKAGES))
-    )
-
-
-def _is_stray_text(path: str) -> bool:
-    """Whether text that is compiled along (`-include`) is hidden where anybody can write, or in memory."""
-    where = place(path)
-    return where == "memory" or (where == "temporary" and is_hidden(path))
+    return not is_odd(family, one)
 
 
 def _location(family: Family, one: Look) -> str:
@@ -384,7 +310,7 @@ def _location(family: Family, one: Look) -> str:
         for spot in spots
         if not any(mark in spot for mark in own if len(mark) >= _TELLING and not _is_generic(mark))
     ]
-    if any(place(spot) in _BAD_PLACES or is_hidden(spot) for spot in spots):
+    if any(place(spot) in BAD_PLACES or is_hidden(spot) for spot in spots):
         return "bad"
     if any(place(spot) == "project" for spot in spots):
         return "project"
@@ -424,21 +350,3 @@ def _second(family: Family, one: Look) -> str:
     if one.exec.cwd and family.key in one.itself.families | tool_of(one.build.tool):
         return f"it runs in {one.exec.cwd}"
     return ""
-
-
-def _title(family: Family, one: Look) -> str:
-    if "{}" not in family.title:
-        return family.title
-    texts = (one.text, f"{one.exec.cwd or ''}/", *(parent.text for parent in one.ancestors))
-    for pattern in _NAMES.get(family.key, ()):
-        for text in texts:
-            match = pattern.search(text)
-            if match:
-                return family.title.format(match[1][:60])
-    if family.kind == "runner" or family.key in {"bpf", "java"}:
-        tool = next((p.name for p in one.ancestors if family.key in p.families), family.key)
-        return family.title.format(tool)
-    tail = (one.exec.cwd or "").rstrip("/").rpartition("/")[2]
-    output = next((path.rpartition("/")[2] for path in one.build.outputs), "")
-    name = next((text for text in (tail, output) if _NAME.fullmatch(text)), "a program")
-    return family.title.format(name)

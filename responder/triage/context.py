@@ -86,6 +86,12 @@ _NODE_PATHS: Final = re.compile(
 )
 
 
+_CALLED: Final = {
+    "workload": "its owner", "namespace": "its namespace", "image": "its image", "command": "its own command",
+    "driver": "its DaemonSet", "expected": "triage.toml", "recurrence": "its siblings", "history": "earlier records",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """The surroundings: their signs, and the sources that call the workload a builder, each with its pointers."""
@@ -118,8 +124,11 @@ class Place:
 
     @property
     def why(self) -> str:
-        """The sources, in words."""
-        return "; ".join(text for _, text, _ in self.sources)
+        """The sources, in words: one in full, several by what they are, since each is a sign of its own."""
+        if len(self.sources) == 1:
+            return self.sources[0][1]
+        names = [_CALLED.get(name, name) for name, _, _ in self.sources]
+        return f"{', '.join(names[:-1])} and {names[-1]} say that this workload builds" if names else ""
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -136,7 +145,7 @@ class Place:
 
     def builder(self) -> Sign:
         """B3: what the command line looks like is what the workload does."""
-        text = f"it compiles for a living, so that the looks of a command line say nothing: {self.why}"
+        text = f"{self.why}: what its command lines look like speaks against nobody"
         return Sign(id="B3", text=text, source="pod", evidence=self.evidence, outside=True)
 
 
@@ -211,22 +220,28 @@ def _sources(
     for n, link in enumerate(links):
         at = (f"/evidence/owners/value/links/{n}",)
         words = (link.name, *link.labels.values())
-        if link.kind in _BUILDER_KINDS or any(_BUILDER_WORDS.search(word) for word in words):
-            yield "workload", f"its owner is {link.kind} {link.name}", at
+        is_kind = link.kind in _BUILDER_KINDS
+        if is_kind or any(_BUILDER_WORDS.search(word) for word in words):
+            by = "kind" if is_kind else "name or labels"
+            yield "workload", f"its owner is a builder by its {by}: {link.kind} {link.name}", at
             break
     evidence = case.evidence
     if evidence is not None and isinstance(evidence.namespace, Found):
         space = evidence.namespace.value
         said = next((word for word in (space.name, *space.labels.values()) if _BUILDER_WORDS.search(word)), "")
         if said:
-            yield "namespace", f"its namespace {space.name} is for building ({said})", ("/evidence/namespace/value",)
+            yield (
+                "namespace",
+                f"its namespace is a place for builds by its name or labels: {space.name} ({said})",
+                ("/evidence/namespace/value",),
+            )
     if pod is None or container is None:
         return
     n = pod.containers.index(container)
     if _TOOL_IMAGE.search(container.image) or _BUILDER_WORDS.search(container.image):
         yield (
             "image",
-            f"its image is made for building: {container.image}",
+            f"its image is a builder's, or brings compilers: {container.image}",
             (f"/evidence/pod/value/containers/{n}/image",),
         )
     command = " ".join((*container.command, *container.args))
@@ -234,7 +249,7 @@ def _sources(
     if found:
         yield (
             "command",
-            f"the container's own command builds: {command[:80]}",
+            f"the container's own command starts builds: {command[:80]}",
             (f"/evidence/pod/value/containers/{n}/command",),
         )
 
@@ -291,7 +306,8 @@ def _times(case: Case, container: ContainerState | None) -> Iterator[Sign]:
         text = f"the container had started {age.total_seconds():.0f} s before"
         yield Sign(id="T1", text=text, source="pod", evidence=at, outside=True)
     elif age >= OLD and case.history == ():
-        text = f"the container had run for {age.days} days, and no earlier record is like it"
+        days = "a day" if age.days == 1 else f"{age.days} days"
+        text = f"the container had run for {days}, and no earlier record is like it"
         yield Sign(id="T2", text=text, source="pod", evidence=at)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from responder.triage.builds import Look
 from responder.triage.deeds import short
+from responder.triage.oddities import runs_product
 from responder.triage.sign import Sign
 
 _FETCHES: Final = re.compile(
@@ -97,10 +98,5 @@ def _script(one: Look, script: str, at: tuple[str, ...], *, is_parent: bool) -> 
     if said:
         text = f"the shell that started it also {', '.join(said)}: {short(script)}"
         yield Sign(id="P5", text=text, evidence=at, outside=is_parent, techniques=tuple(dict.fromkeys(techniques)))
-    if not one.is_explained and _runs_product(one, script):
+    if not one.is_explained and runs_product(one.build, script):
         yield Sign(id="A2", text=f"the same shell runs the product: {short(script)}", evidence=at, outside=is_parent)
-
-
-def _runs_product(one: Look, script: str) -> bool:
-    products = one.build.outputs or ("a.out",)
-    return any(re.search(rf"(?:&&|;|\|\||\n)\s*(?:\./)?{re.escape(path)}(?:\s|;|$|&)", script) for path in products)

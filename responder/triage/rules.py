@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION: Final = "2026.11-1"
+VERSION: Final = "2026.11-2"
 
 WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
     {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from responder.evidence import Missing
@@ -24,13 +24,8 @@ _QUESTIONS: Final = (
 
 def missing(case: Case, looks: Sequence[Look], verdict: Verdict, place: Place) -> tuple[str, ...]:
     """Plain sentences; empty where nothing that is missing could change the verdict."""
-    found: list[str] = []
     evidence = case.evidence
-    if evidence is not None:
-        for name, what in _QUESTIONS:
-            answer = getattr(evidence, name)
-            if isinstance(answer, Missing):
-                found.append(f"{what} ({answer.why.replace('_', ' ')}: {answer.detail})")
+    found = list(_unanswered(case))
     if not any(one.ancestors for one in looks):
         found.insert(min(len(found), 2), "the parent process: who started the compiler is not known")
     if evidence is not None and case.history is None:
@@ -44,3 +39,13 @@ def missing(case: Case, looks: Sequence[Look], verdict: Verdict, place: Place) -
     if any(one.exec.truncated for one in looks):
         found.append("the whole command line: its arguments are cut in the finding")
     return tuple(found)
+
+
+def _unanswered(case: Case) -> Iterator[str]:
+    if case.findings and not case.target.has_pod:
+        yield "which container it was: the finding names no pod, and without one there is nothing to ask for"
+        return
+    for name, what in _QUESTIONS if case.evidence is not None else ():
+        answer = getattr(case.evidence, name)
+        if isinstance(answer, Missing):
+            yield f"{what} ({answer.why.replace('_', ' ')}: {answer.detail})"

@@ -17,7 +17,11 @@ from responder.triage.parentage import of_parents
 from responder.triage.sign import Sign, merged
 from responder.triage.whereabouts import absolute, is_hidden, place
 
-_NO_GUARDS: Final = re.compile(r"(?:-fno-stack-protector.*-no-pie|-no-pie.*-fno-stack-protector)|(?:^| )-N(?: |$)")
+_NO_GUARDS: Final = re.compile(
+    r"(?<!no)execstack|(?:-fno-stack-protector.*-no-pie|-no-pie.*-fno-stack-protector)|(?:^| )-N(?: |$)"
+)
+_WITHOUT_FLAGS: Final = frozenset({"ld", "lld", "gold", "mold", "as", "nasm", "yasm", "javac"})
+"""Tools whose ordinary calls have none of a C compiler's flags."""
 _DRIVEN_BY_FILE: Final = frozenset({"make", "gmake", "cmake", "ninja"})
 _LINKED: Final = frozenset({"crypt", "pcap", "mnl", "nftnl", "keyutils", "pam", "util", "fuse"})
 
@@ -38,7 +42,7 @@ def _of_programs(looks: tuple[Look, ...]) -> Iterator[Sign]:
                 yield from _by_hand(one, at)
                 yield from _placed(one, at)
             if one.exec.truncated:
-                yield Sign(id="U0", text=f"the arguments of {tool_name(one)} are cut: not all is seen", evidence=at)
+                yield Sign(id="U0", text=f"not all of what {tool_name(one)} was given is seen", evidence=at)
         elif not one.build.tool and absolute(one.exec.argv[0] if one.exec.argv else "", one.exec.cwd) in outputs:
             text = f"what was built was run at once: {short(one.exec.argv[0])}"
             yield Sign(id="A2", text=text, evidence=at)
@@ -59,8 +63,7 @@ def _outputs(one: Look) -> Iterator[str]:
 def _by_hand(one: Look, at: tuple[str, ...]) -> Iterator[Sign]:
     build, tool = one.build, tool_name(one)
     flags = build.flags
-    is_one_step = _is_one_step(one)
-    if is_one_step:
+    if _is_one_step(one):
         yield Sign(id="A0", text=_whose(one, tool), evidence=at)
     is_makefile = build.tool == "make" and any(a == "-f" and b == "-" for a, b in pairwise(one.exec.argv))
     if is_makefile:
@@ -83,13 +86,8 @@ def _by_hand(one: Look, at: tuple[str, ...]) -> Iterator[Sign]:
             evidence=at,
             techniques=("T1574.006",),
         )
-    if (
-        "static" in flags
-        or tool.startswith("musl")
-        or (is_one_step and ("threads" in flags or _LINKED & set(build.libraries)))
-    ):
-        yield Sign(id="A6", text=f"{tool} links statically, or with what exploits need", evidence=at)
-    if "execstack" in flags or _NO_GUARDS.search(one.text):
+    yield from _linked(one, tool, at)
+    if _NO_GUARDS.search(one.text):
         yield Sign(
             id="A13",
             text=f"{tool} leaves out the protections that exploits stumble on",
@@ -98,22 +96,42 @@ def _by_hand(one: Look, at: tuple[str, ...]) -> Iterator[Sign]:
         )
     if build.mode == "run":
         yield Sign(id="A2", text=f"{tool} builds and runs at once", evidence=at)
-    if not flags & {"optimised", "warnings", "defines", "includes", "dependency_file"} and build.mode in {
-        "link",
-        "compile",
-    }:
+    is_bare = not flags & {"optimised", "warnings", "defines", "includes", "dependency_file"}
+    if is_bare and build.tool not in _WITHOUT_FLAGS and build.mode in {"link", "compile"}:
         yield Sign(id="A9", text=f"{tool} has no flag that builds have", evidence=at)
 
 
+def _linked(one: Look, tool: str, at: tuple[str, ...]) -> Iterator[Sign]:
+    flags = one.build.flags
+    if "static" in flags or tool.startswith("musl"):
+        yield Sign(id="A6", text=f"{tool} links statically: the product runs wherever it is copied to", evidence=at)
+    elif _is_one_step(one) and ("threads" in flags or _LINKED & set(one.build.libraries)):
+        what = ", ".join(sorted(_LINKED & set(one.build.libraries))) or "threads"
+        yield Sign(id="A6", text=f"{tool} links with {what}, as exploits often do", evidence=at)
+
+
 def _whose(one: Look, tool: str) -> str:
-    """Who drives a compiler that no believed build explains: a build tool in an odd place, or nobody that is known."""
+    """What was made from what, and who drives it: a build tool in an odd place, a shell, or nobody that is known."""
     driver = next((parent.name for parent in one.ancestors if parent.role == "tool" and parent.name), "")
     if driver and one.named is not None:
         where = f" in {short(one.exec.cwd)}" if one.exec.cwd else ""
         return f"{driver} drives {tool}{where}, and nothing says that this build belongs there"
     if tool in _DRIVEN_BY_FILE:
         return f"{tool} takes what it is to do from a place that anybody can write to"
-    return f"{tool} was called by hand: from source to product in one step, in no known build"
+    nearest = one.ancestors[0] if one.ancestors else None
+    by = "a shell had " if nearest is not None and nearest.role in {"shell", "interactive"} else ""
+    return f"{by}{tool} {_made(one, infinitive=bool(by))}, in no known build"
+
+
+def _made(one: Look, *, infinitive: bool) -> str:
+    build = one.build
+    verb = "compile" if build.mode in {"compile", "feature_test"} else "run" if build.mode == "run" else "make"
+    verb = verb if infinitive else f"{verb}s"
+    source = short(next(iter((*build.sources, *build.objects)), "") or ("standard input" if build.stdin_source else ""))
+    output = short(next(iter(build.outputs), ""))
+    if build.mode in {"compile", "feature_test", "run"} or not output:
+        return f"{verb} {source or 'a program'}"
+    return f"{verb} {output} straight from {source}" if source else f"{verb} {output}"
 
 
 def _is_one_step(one: Look) -> bool:

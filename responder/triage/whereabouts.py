@@ -18,6 +18,8 @@ def several(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+_PATH_MAX: Final = 4096
+"""Linux opens no longer path; what is longer is somebody's attempt, and its end is not read."""
 _MEMORY: Final = ("/dev/shm/", "/run/shm/", "/proc/self/fd/", "/memfd:")  # noqa: S108 - what is looked for
 _TEMPORARY: Final = ("/tmp/", "/var/tmp/", "/var/lock/", "/run/lock/", "/dev/mqueue/")  # noqa: S108 - what is looked for
 _WEB: Final = ("/var/www/", "/srv/www/", "/usr/share/nginx/", "/htdocs/", "/wp-content/", "/webapps/", "/public_html/")
@@ -39,7 +41,7 @@ _KNOWN_DOTS: Final = several(
     ".opam-switch .cpanm .cpan .cpm .dub .zig-cache .build .stack .stack-work .cabal .ghcup .gradle .config "
     ".git .hg .vscode-server .vscode .cursor-server .tox .venv .nox .eggs .pyenv .rbenv .gem .bundle .nimble "
     ".triton .julia .conda .mozbuild .ccache .sccache .objs .obj .bin .tmp_versions .elixir .mix .hex .asdf "
-    ".sdkman .dotnet .jupyter .gnupg .r .tmp .pyxbld .numba_cache .ruby_inline .yarn .pnpm .pnpm-store .spack "
+    ".sdkman .dotnet .jupyter .gnupg .tmp .pyxbld .numba_cache .ruby_inline .yarn .pnpm .pnpm-store .spack "
     ".nix-profile .linuxbrew .deno .jenkins .wasmer .emscripten_cache .flutter-plugins .swiftpm .konan .dapper "
     ".terraform .inline .mkoctfile .virtualenvs .dep .ext .pio .platformio .arduino15 .scons",
 )
@@ -61,7 +63,7 @@ def place(path: str) -> Place:
     """Which kind of place it is; `relative` where it does not say by itself."""
     if not path.startswith("/"):
         return "relative"
-    slashed = path if path.endswith("/") else path + "/"
+    slashed = path[:_PATH_MAX] if path.endswith("/") else path[:_PATH_MAX] + "/"
     return next((kind for kind, is_there in _KINDS if is_there(slashed)), "other")
 
 
@@ -76,6 +78,7 @@ def is_hidden(path: str) -> bool:
     """Whether a part of it begins with a dot that no known tool put there."""
     if "/." not in path and not path.startswith("."):
         return False
+    path = path[:_PATH_MAX]
     parts = path.split("/")
     return (
         any(
@@ -83,6 +86,7 @@ def is_hidden(path: str) -> bool:
             and part[0] == "."
             and part not in {"..", "..."}
             and part.lower() not in _KNOWN_DOTS
+            and part != ".R"
             and not (n == len(parts) - 1 and part.endswith(_OBJECTS))
             and not part.startswith((".tmp", ".python", ".ruby", ".ccache", ".stack"))
             for n, part in enumerate(parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,13 @@ from typing import Any
 import psutil
 import pytest
 
-from lab import chaos, e2e, judge, naive, turmoil
+from lab import chaos, e2e, holes, judge, naive, points, stored, turmoil
 from lab.chaos import Plan
 from lab.crashing import POINTS, Fused, Fuses
-from lab.e2e import Store
 from lab.scenario import load
 from lab.server import serve
 from lab.serving import function, post, push_body
+from lab.stored import Store
 from responder import pipeline
 from responder.ports import Delivery
 from responder.stores.sqlite import SqliteRecords
@@ -68,11 +70,54 @@ def test_a_worker_that_dies_at_a_point_leaves_the_finding_to_the_redelivery(tmp_
             # Another message of the same finding: the dead worker's claim holds, and the finding is stored.
             status = post(served.url, push_body(notification, "2", attempt=1))
             assert status == 200
-        with chaos.opened(running, str(store), {}) as records:
-            kept = judge.kept_in(records)
+        kept = stored.kept(running, Store(name="SQLite", place=str(store)))
     assert [record.keys for record in kept.records] == [
         frozenset({"1750894040330370653/0a1b2c3d4e5f60718293a4b5c6d7e8f9"})
     ]
+
+
+def test_after_deaths_on_delivery_in_a_sweep_and_behind_a_finished_record_everything_is_recorded(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    store = Store(name="SQLite", place=str(tmp_path / "records.db"))
+    named = ("records.release.before", "records.release.after", "records.save.after", "records.reject.after")
+    assert points.points(store, told.append, deaths=(2,), named=named) == []
+    assert [text.partition(" died at ")[2].partition(";")[0] for text in told[:4]] == [
+        "delivery 1, then at sweep 1",
+        "delivery 1, then at a later eventTime 1",
+        "delivery 1, then at delivery 2",
+        "delivery 1, then at delivery 2",
+    ]
+
+
+def test_a_point_that_no_worker_reaches_is_a_failure(tmp_path: Path) -> None:
+    store = Store(name="SQLite", place=str(tmp_path / "records.db"))
+    found = points.points(store, quiet, deaths=(1,), named=("records.review.before",))
+    assert any("reached 0 times of 1" in problem for problem in found)
+
+
+def test_a_store_that_is_down_takes_nothing_and_is_there_again(tmp_path: Path) -> None:
+    store = Store(name="SQLite", place=str(tmp_path / "records.db"))
+    records = SqliteRecords(store.place, now=lambda: doubles.NOW)
+    records.count("a")
+    with store.down(), sqlite3.connect(store.place, timeout=0.1) as other, pytest.raises(sqlite3.OperationalError):
+        other.execute("DELETE FROM counters")
+    records.count("a")
+    assert records.counters() == {"a": 2}
+    records.close()
+    assert store.of("chaos").place == str(tmp_path / "chaos.db")
+    assert Store(name="F", place="firestore:a/b", process=subprocess.Popen(["true"])).of("c").place == "firestore:a/c"
+
+
+def test_a_service_that_never_answers_costs_its_own_answers_and_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(holes.HOLES, "none", ())
+    for name in set(holes.HOLES) - {"none", "essentialcontacts"}:
+        monkeypatch.delitem(holes.HOLES, name)
+    found = holes.holes(Store(name="SQLite", place=str(tmp_path / "records.db")), quiet)
+    assert found == ["SQLite: none never answers: the record says nothing of it: {}"]
 
 
 # --- the judge and its means ------------------------------------------------------------------------------------------

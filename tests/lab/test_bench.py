@@ -14,18 +14,19 @@ from typing import Any
 import psutil
 import pytest
 
-from lab.bench import ground
+from lab.bench import ground, soak
 from lab.bench.__main__ import NAMES, measured
 from lab.bench.hosts import Bench, Cores, Sizes
 from lab.bench.latency import by_hand
 from lab.bench.lines import Line
+from lab.emulators import missing
 from lab.environment import ROOT, cleaned
 from responder import notification
 from responder.finding import CATEGORY
 
 SMALLEST = Sizes(
     rounds=1, warm=1, singles=1, some=1, many=2, by_hand=1, soak_seconds=0.2, cpu_findings=1, memory_first=1,
-    memory_all=2, at_once=2,
+    memory_all=2, at_once=2, burst=4, burst_duplicates=2, quota_pods=1, quota_findings=2, store_cycles=1,
 )  # fmt: skip
 
 
@@ -37,10 +38,14 @@ def test_each_measurement_prints_its_figure_beside_its_goal(tmp_path: Path) -> N
     assert setup["name"] == "setup"
     assert setup["latency_ms"]["node_log"] == 1500
     assert {line["name"] for line in lines} == set(wanted)
+    if missing("firestore"):
+        assert "firestore" in next(line for line in lines if line["name"] == "store_vs_raw_firestore")["skipped"]
     for line in lines:
+        if "skipped" in line:
+            continue
         assert isinstance(line["value"], float), line
         assert isinstance(line["goal"], float), line
-        assert line["unit"] in {"ratio", "MiB"}
+        assert line["unit"] in {"ratio", "MiB", "calls", "us", "ms", "%"}
         assert isinstance(line["ok"], bool)
         assert len(line["rounds"]) == 1
     assert_are_possible({line["name"]: line for line in lines})
@@ -54,6 +59,21 @@ def assert_are_possible(lines: dict[str, dict[str, Any]]) -> None:
     assert lines["cpu_per_finding_vs_fetch"]["value"] > 1.0
     assert lines["cpu_per_finding_vs_fetch"]["entry_bytes"] > 1000
     assert lines["rss_mib_after_100"]["value"] > 30.0
+    assert lines["burst_vs_floor"]["value"] > 1.0
+    assert (lines["burst_vs_floor"]["records"], lines["burst_vs_floor"]["deliveries"]) == (4, 6)
+    assert lines["log_reads"]["value"] == 3.0
+    assert 0.0 < lines["duplicates_vs_noop"]["value"] < 1.0
+    assert lines["store_vs_raw_sqlite"]["record_bytes"] > 300_000
+
+
+@pytest.mark.slow
+def test_a_soak_of_a_moment_loses_nothing_and_watches_the_memory(tmp_path: Path) -> None:
+    with Bench(Cores.of_this_machine(), SMALLEST, tmp_path / "bench") as bench:
+        p95, lost, growth = soak.soak(bench, minutes=0.05, findings=20)
+    assert (p95.name, lost.value, lost.more["findings"]) == ("soak_p95_seconds", 0.0, 6)
+    assert p95.value > ground.critical_path()[0]
+    assert growth.more["findings"] == 20
+    assert growth.more["first_mib"] > 30.0
 
 
 def test_by_hand_is_skipped_by_name_where_gcloud_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

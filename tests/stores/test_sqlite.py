@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from responder.errors import StoreError
+from responder.evidence import Missing
 from responder.ports import RecordQuery
 from responder.stores.sqlite import SqliteRecords
-from tests.stores.contract import ROOT, Watch, admitted, entry, saved
+from tests.stores.contract import ROOT, Watch, admitted, claimed, entry, saved, told
 
 
 @pytest.fixture
@@ -31,6 +32,45 @@ def test_a_list_does_not_read_the_records(records: SqliteRecords, tmp_path: Path
     with sqlite3.connect(tmp_path / "records.db") as db:
         db.execute("UPDATE records SET json = 'not JSON'")
     assert [line.id for line in records.list(RecordQuery())] == [record_id]
+
+
+def test_evidence_is_written_when_it_changed_and_not_again_with_what_follows_from_it(
+    records: SqliteRecords, tmp_path: Path
+) -> None:
+    record_id = admitted(records)
+    claim = claimed(records, record_id)
+    first = told(record_id)
+    records.save(first, claim)
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        (before,) = db.execute("SELECT rowid FROM evidence").fetchone()
+        db.execute("UPDATE evidence SET rowid = 77")
+    records.save(first.model_copy(update={"artifacts": ()}), claim)
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        assert (before, db.execute("SELECT rowid FROM evidence").fetchall()) == (1, [(77,)])
+    gap = Missing(why="denied", detail="pods.get on shop")
+    changed = first.model_copy(update={"evidence": first.evidence.model_copy(update={"pod": gap})})
+    records.save(changed, claim)
+    loaded = records.load(record_id)
+    assert loaded is not None
+    assert loaded.evidence.pod == gap
+
+
+def test_evidence_that_another_process_wrote_meanwhile_is_written_over(records: SqliteRecords, tmp_path: Path) -> None:
+    record_id = admitted(records)
+    first = told(record_id)
+    claim = claimed(records, record_id)
+    records.save(first, claim)
+    records.release(claim, 1)
+    other = SqliteRecords(tmp_path / "records.db", now=Watch())
+    claim = claimed(other, record_id)
+    gap = Missing(why="denied", detail="pods.get on shop")
+    other.save(first.model_copy(update={"evidence": first.evidence.model_copy(update={"pod": gap})}), claim)
+    other.release(claim, 1)
+    other.close()
+    records.save(first, claimed(records, record_id))
+    loaded = records.load(record_id)
+    assert loaded is not None
+    assert loaded.evidence == first.evidence
 
 
 def test_a_review_can_be_neither_changed_nor_removed(records: SqliteRecords, tmp_path: Path) -> None:

@@ -1,0 +1,222 @@
+"""Between steps: what the record store costs beside the raw driver that makes the same writes with ready texts.
+
+One cycle is what one finding does to the store: admit, claim, save what was gathered, save what was decided, release.
+The raw driver is handed every value as it is to be written, asks nothing and checks nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from lab import stored
+from lab.bench import client, ground
+from lab.bench.hosts import Bench
+from lab.bench.latency import request
+from lab.bench.lines import Line, Skipped, median, rounded, say
+from lab.emulators import missing
+from responder import notification
+from responder.finding import Finding
+from responder.ports import Delivery, RecordQuery, Records
+from responder.record import Record
+from responder.stores import documents, opened, tables
+from responder.stores.sqlite import SqliteRecords
+from responder.stores.words import stamp, subject_words, trait_pairs
+from responder.wiring import utc_now
+
+RAW: Final = ("store_vs_raw_sqlite", "store_vs_raw_firestore")
+_LEASE: Final = timedelta(minutes=2)
+_BYTES: Final = 300_000
+_GOAL: Final = 1.5
+Prepared = Callable[[], object]
+Write = Callable[[Finding, bytes, Record], Prepared]
+
+
+def raw(bench: Bench) -> Iterator[Line | Skipped]:
+    """Seconds of our cycle / seconds of the raw driver's, each in turn, on SQLite and on Firestore's emulator."""
+    record = _large(bench)
+    path = bench.folder / "ours.db"
+    yield _line(bench, RAW[0], record, opened(str(path), now=utc_now), _sqlite(bench.folder / "raw.db"))
+    if missing("firestore"):
+        yield Skipped(name=RAW[1], reason=missing("firestore"))
+        return
+    with stored.stores(stored.FIRESTORE) as (store,):
+        os.environ.update(store.environ)
+        try:
+            yield _line(bench, RAW[1], record, opened(store.place, now=utc_now), _firestore("acme-sec", "raw"))
+        finally:
+            for name in store.environ:
+                del os.environ[name]
+
+
+def _large(bench: Bench) -> Record:
+    """A record that the product made, with log lines again until it is as large as the goal says."""
+    with bench.host(bench.lab(slow=False)) as host:
+        client.send(host.port, [request(0)])
+        with contextlib.closing(SqliteRecords(host.store, now=utc_now)) as records:
+            (line,) = records.list(RecordQuery())
+            record = records.load(line.id)
+    if record is None or record.evidence.pod_log.status != "found":
+        raise RuntimeError("the bench's record has no log")
+    log = record.evidence.pod_log
+    entries = log.value.entries
+    lacks = max(0, _BYTES - len(record.model_dump_json()))
+    more = entries * (1 + lacks // max(1, sum(len(entry.model_dump_json()) for entry in entries)))
+    evidence = record.evidence.model_copy(
+        update={"pod_log": log.model_copy(update={"value": log.value.model_copy(update={"entries": more})})}
+    )
+    return record.model_copy(update={"evidence": evidence})
+
+
+def _line(bench: Bench, name: str, record: Record, records: Records, write: Write) -> Line:
+    sizes = bench.sizes
+    ours: list[float] = []
+    theirs: list[float] = []
+    number = 0
+    for turn in range(sizes.rounds + 1):  # the first is for warming up, and not counted
+        say(f"{name}, round {turn} of {sizes.rounds}")
+        taken = {True: 0.0, False: 0.0}
+        for _ in range(sizes.store_cycles):
+            for is_ours in (True, False):
+                number += 1
+                data = json.dumps(ground.message(number)).encode()
+                finding = notification.read(data)
+                assert finding is not None
+                started = time.perf_counter()
+                if is_ours:
+                    _cycle(records, finding, data, record)
+                    taken[is_ours] += time.perf_counter() - started
+                else:
+                    id_ = hashlib.sha256(data).hexdigest()[:32]
+                    run = write(finding, data, record.model_copy(update={"id": id_}))
+                    started = time.perf_counter()
+                    run()
+                    taken[is_ours] += time.perf_counter() - started
+        ours.append(taken[True])
+        theirs.append(taken[False])
+    records.close()
+    ratios = [own / other for own, other in zip(ours[1:], theirs[1:], strict=True)]
+    more = {
+        "record_bytes": len(record.model_dump_json()),
+        "ms": round(median(ours[1:]) / sizes.store_cycles * 1000, 1),
+        "raw_ms": round(median(theirs[1:]) / sizes.store_cycles * 1000, 1),
+        "rounds": rounded(ratios),
+    }
+    return Line(name=name, value=median(ratios), unit="ratio", goal=_GOAL, more=more)
+
+
+def _cycle(records: Records, finding: Finding, data: bytes, record: Record) -> None:
+    (target,) = finding.targets()
+    now = utc_now()
+    admission = records.admit(finding, target, Delivery(data=data, message_id=finding.key, received=now))
+    claim = records.claim(admission.record_id, finding.key, _LEASE, now)
+    assert claim is not None
+    mine = record.model_copy(update={"id": admission.record_id})
+    gathered = mine.model_copy(update={"provenance": mine.provenance.model_copy(update={"stage": "gathered"})})
+    saved = records.save(gathered, claim)
+    records.save(saved.model_copy(update={"provenance": mine.provenance}), claim)
+    assert not records.release(claim, 1)
+
+
+# --- the raw drivers --------------------------------------------------------------------------------------------------
+
+
+def _sqlite(path: Path) -> Callable[[Finding, bytes, Record], Prepared]:
+    """The same rows of the same tables, in as many transactions, each as safe on the disk."""
+    db = sqlite3.connect(path, isolation_level=None)
+    tables.prepare(db, tries=1)
+
+    def write(finding: Finding, data: bytes, record: Record) -> Prepared:
+        (target,) = finding.targets()
+        id_, moment, digest = record.id, stamp(finding.event_time), hashlib.sha256(data).hexdigest()
+        columns = documents.columns_beside_evidence(record)
+        evidence, text = documents.evidence_json(record.evidence), documents.finding_json(finding)
+        traits = [(id_, kind, value) for kind, value in trait_pairs(record.provenance.traits)]
+        words = tuple(subject_words(finding, target).values())
+        names = ", ".join(f"{name} = ?" for name in columns)
+        save = (f"UPDATE records SET {names}, revision = revision + 1 WHERE id = ?", (*columns.values(), id_))  # noqa: S608 - our own column names
+        drop = ("DELETE FROM traits WHERE record_id = ?", (id_,))
+        kept = [("INSERT INTO traits VALUES (?, ?, ?)", one) for one in traits]
+        marks = ", ".join("?" * (3 + len(words)))
+        opening = (
+            f"INSERT INTO records (id, subject, window_start, {', '.join(subject_words(finding, target))}) VALUES ({marks})",  # noqa: E501, S608 - our own column names
+            (id_, finding.subject(target), moment, *words),
+        )
+        admitted = [
+            opening,
+            ("INSERT INTO raw VALUES (?, ?, ?, ?, ?)", (finding.key, data, digest, "m", moment)),
+            ("INSERT INTO findings VALUES (?, ?, ?, ?, ?)", (id_, finding.key, moment, digest, text)),
+            ("UPDATE records SET findings = findings + 1 WHERE id = ?", (id_,)),
+            ("INSERT INTO occurrences VALUES (?, ?, ?, ?, ?, ?, ?)",
+             (id_, finding.key, moment, finding.state, finding.mute, "m", moment)),
+        ]  # fmt: skip
+        claim = ("UPDATE records SET token = 1, holder = ?, expires = ? WHERE id = ?", ("m", moment, id_))
+        free = ("UPDATE records SET holder = '', expires = '' WHERE id = ?", (id_,))
+        whole = ("INSERT INTO evidence VALUES (?, ?)", (id_, evidence))
+
+        def run() -> None:
+            for statements in (admitted, [claim], [save, whole, drop, *kept], [save, drop, *kept], [free]):
+                db.execute("BEGIN IMMEDIATE")
+                for statement, values in statements:
+                    db.execute(statement, values)
+                db.execute("COMMIT")
+
+        return run
+
+    return write
+
+
+def _firestore(project: str, database: str) -> Callable[[Finding, bytes, Record], Prepared]:
+    """The same documents in as many commits: raw bytes, finding, claim, two saves, and the two steps of letting go."""
+    from google.cloud.firestore import Client  # noqa: PLC0415 - where there is an emulator
+
+    client = Client(project=project, database=database)
+
+    def write(finding: Finding, data: bytes, record: Record) -> Prepared:
+        (target,) = finding.targets()
+        id_, moment = record.id, stamp(finding.event_time)
+        columns: dict[str, Any] = {**documents.columns(record)}
+        columns["body"] = columns.pop("json").encode()
+        columns["traits"] = [f"{kind} {value}" for kind, value in trait_pairs(record.provenance.traits)]
+        words = subject_words(finding, target)
+        head = client.collection("records").document(id_)
+        raw = client.collection("raw").document(id_)
+        opened_: dict[Any, dict[str, Any]] = {
+            client.collection("subjects").document(id_): {"last": moment},
+            head: {**words, "subject": id_, "window_start": moment, "wake": "0", "token": 0, "holder": ""},
+            head.collection("findings").document("f"): {
+                "event_time": moment, "key": finding.key, "body": documents.finding_json(finding).encode(),
+            },
+            client.collection("occurrences").document(id_): {
+                "record_id": id_, "window_start": moment, "subject_key": id_, "key_hash": id_, "event_time": moment,
+                "state": finding.state, "mute": finding.mute, "finding_time": moment, "finding_key": finding.key,
+            },
+        }  # fmt: skip
+        changes: list[dict[str, Any]] = [
+            {"token": 1, "holder": "m", "expires": moment, "wake": moment, "claimed": "c"},
+            columns,
+            columns,
+            {"releasing": True},
+            {"holder": "", "expires": "", "releasing": False, "wake": ""},
+        ]
+
+        def run() -> None:
+            raw.create({"body": data, "received": moment})
+            batch = client.batch()
+            for document, fields in opened_.items():
+                batch.create(document, fields)
+            batch.commit()
+            for fields in changes:
+                head.update(fields)
+
+        return run
+
+    return write
