@@ -194,9 +194,11 @@ class Turbulence:
             if not self.on:
                 return None
             self.calls += 1
-            left = max(self.expected - self.calls, self.expected // 5, 1)
+            lacking = self.wanted - self.done.total()
+            # Beyond what was expected there may be few calls left: what is lacking then comes as fast as it may.
+            left = max(self.expected - self.calls, lacking, 1)
             least, most = _RATE
-            share = min(max((self.wanted - self.done.total()) / left, least), most)
+            share = min(max(lacking / left, least), most)
             # Where SCC fails nothing else is asked: there would be few calls left that could.
             if self._chance.random() > (share / 2 if call.startswith("scc.") else share):
                 return None

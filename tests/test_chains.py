@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from responder.compiler import parse
 from responder.record import Triage
 from responder.triage import Case, judge
 
@@ -129,6 +130,12 @@ def test_a_toolchains_own_words_are_no_signs(line: str, sign: str) -> None:
 )
 def test_and_the_misuse_that_they_resemble_is_still_seen(line: str, sign: str) -> None:
     assert sign in signs(judged((line, "/app", ())))
+
+
+def test_the_archivers_plugin_is_no_product() -> None:
+    found = parse(["gcc-ar", "--plugin", "/usr/lib/gcc/12/liblto_plugin.so", "rc", "libx.a", "x.o"])
+    assert (found.outputs, found.objects) == (("libx.a",), ("x.o",))
+    assert parse(["ar", "--plugin", "/usr/lib/gcc/12/liblto_plugin.so", "-h"]).mode == "probe"
 
 
 # --- imitations that were believed ------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ _AT_ONCE: Final = 80
 _LINES: Final = 10
 """Log lines for each query in the lab of the burst: it searches 240,000 of them for each query else."""
 _LIMIT: Final = 60
-_SWEEPS: Final = 40
+_SWEEPS: Final = 20
 
 
 def burst(bench: Bench) -> Iterator[Line]:

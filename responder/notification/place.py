@@ -55,14 +55,15 @@ class Place:
     def at(self, key: str) -> Place:
         """The member `key`, a camelCase name; its snake_case twin where only that is there (the console's export)."""
         value = self.value
-        if value is None:
-            return self._below(None, key)
-        if not isinstance(value, dict):
-            self.note("is no object")
-            return self._below(None, key)
-        if key not in value and (twin := _snake(key)) in value:
-            key = twin
-        return self._below(value.get(key), key)
+        if isinstance(value, dict):
+            if key not in value and (twin := _snake(key)) in value:
+                key = twin
+            found = value.get(key)
+        else:
+            found = None
+            if value is not None:
+                self.note("is no object")
+        return Place(found, f"{self.path}.{key}" if self.path else key, self.problems)
 
     def text(self) -> str:
         """The text without lone surrogates (they cannot be encoded) and cut; ``""`` where there is none."""

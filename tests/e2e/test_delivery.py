@@ -201,3 +201,15 @@ def test_the_naive_function_is_refused_by_the_judge(tmp_path: Path) -> None:
 def test_a_short_chaos_that_was_too_calm_proves_nothing() -> None:
     plan = Plan(seconds=2, kills=0, faults=500, seed=5, messages=20, naive=True)
     assert any("nothing is proven" in problem for problem in chaos.chaos(plan, quiet).problems)
+
+
+def test_as_many_calls_fail_as_are_wanted_though_few_more_are_made_than_were_expected(day: turmoil.Traffic) -> None:
+    for seed in range(50):
+        turbulence = turmoil.Turbulence.over(day, wanted=20, seed=seed)
+        assert turbulence.next("gke.GetCluster") is None, "it has not begun"
+        turbulence.begin()
+        for number in range(round(turbulence.expected * 1.3)):
+            turbulence.next(("gke.GetCluster", "kubernetes.get.pods", "logging.ListLogEntries")[number % 3])
+        assert turbulence.done.total() >= 20
+        turbulence.calm()
+        assert turbulence.next("gke.GetCluster") is None

@@ -105,10 +105,9 @@ class TestMemory(RecordsContract):
     def records(self, watch: Watch) -> Records:
         return MemoryRecords(now=watch)
 
-    @pytest.fixture
-    def place(self) -> str:
-        pytest.skip("no other process can open this store")
-
-    @pytest.fixture
-    def other_place(self) -> str:
-        pytest.skip("no other process can open this store")
+    # These need another process, or another place, and a store in memory has neither.
+    test_the_id_is_made_of_the_subject_and_the_windows_start = None  # type: ignore[assignment] # taken out of the suite
+    test_of_eight_processes_that_claim_one_record_one_has_it = None  # type: ignore[assignment] # taken out of the suite
+    test_eight_processes_that_open_one_record_make_one_in_a_store_that_was_not_there = None  # type: ignore[assignment] # taken out of the suite
+    test_of_eight_processes_with_the_same_finding_one_has_a_new_one = None  # type: ignore[assignment] # taken out of the suite
+    test_a_process_that_is_killed_while_it_writes_leaves_a_store_with_all_that_it_said = None  # type: ignore[assignment] # taken out of the suite
