@@ -203,22 +203,10 @@ def _plain_session() -> requests.Session:
 def _closed(session: Any) -> Any:
     """The session without proxies and credentials of the environment, without redirects, with a pool of its own."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - heavy
-    from urllib3.util import Retry  # noqa: PLC0415 - heavy
 
-    retries = Retry(
-        total=None,
-        connect=1,
-        read=0,
-        redirect=False,
-        status=1,
-        other=0,
-        status_forcelist=(503,),
-        allowed_methods=("GET",),
-        backoff_factor=0.2,
-        respect_retry_after_header=False,
-        raise_on_status=False,
-    )
+    from responder.live._retries import once_more  # noqa: PLC0415 - heavy
+
     session.trust_env = False
     session.max_redirects = 0
-    session.mount("https://", HTTPAdapter(pool_connections=8, pool_maxsize=_POOL, max_retries=retries))
+    session.mount("https://", HTTPAdapter(pool_connections=8, pool_maxsize=_POOL, max_retries=once_more()))
     return session

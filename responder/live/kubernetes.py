@@ -19,13 +19,13 @@ from urllib.parse import urlencode
 
 from kubernetes.client import Configuration
 from kubernetes.client.rest import RESTClientObject
-from urllib3.util import Retry
 
 from responder import __version__, names
 from responder.errors import Unanswered
 from responder.evidence import KubeEvent, Namespace, Node, OwnerRef, Pod, Workload
 from responder.live import _objects, _reply
 from responder.live._errors import Asking
+from responder.live._retries import once_more
 from responder.live.google import Address
 
 _T = TypeVar("_T")
@@ -245,20 +245,7 @@ def _client(address: Address) -> RESTClientObject:
     configuration = Configuration(host=address.url)
     configuration.proxy = None  # it was taken from the environment
     configuration.connection_pool_maxsize = _CONNECTIONS
-    # A GET may be sent twice, but not for ever; a redirect is an answer like any other, which `_get` refuses.
-    configuration.retries = Retry(
-        total=None,
-        connect=1,
-        read=0,
-        redirect=False,
-        status=1,
-        other=0,
-        status_forcelist=(503,),
-        allowed_methods=("GET",),
-        backoff_factor=0.2,
-        respect_retry_after_header=False,
-        raise_on_status=False,
-    )
+    configuration.retries = once_more()
     client = RESTClientObject(configuration)
     # One context for all connections: without it each new one reads and parses the CAs again.
     client.pool_manager.connection_pool_kw["ssl_context"] = _tls(address.ca_pem)
