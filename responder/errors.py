@@ -6,6 +6,7 @@
     ├── MalformedNotification   the bytes are not a notification: kept in `rejected`, acknowledged
     ├── Unanswered              a source gave no answer: becomes `Missing` in the record
     ├── SettingsError           the environment is wrong: said once, at start
+    ├── Tampered                evidence is not what its manifest says
     ├── StoreError              the store failed: the message is delivered again
     │   ├── StaleClaim          the claim was taken over: this worker may write nothing more
     │   └── StaleRevision       somebody saved since it was read: read again, then decide
@@ -53,6 +54,10 @@ class Unanswered(ResponderError):  # noqa: N818 - a statement about the source
 
 class SettingsError(ResponderError):
     """A setting is absent or wrong; `str()` names the variable and what it must hold."""
+
+
+class Tampered(ResponderError):  # noqa: N818 - a statement about the evidence
+    """A sealed file or a manifest is not what it was; `str()` names what was changed, removed, reordered or swapped."""
 
 
 class StoreError(ResponderError):

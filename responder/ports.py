@@ -175,6 +175,47 @@ class Instances(Protocol):
         """The VM as a `Node` with `known_by="compute"`."""
 
 
+# --- step 5: the evidence store ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A file of the evidence store: its place, and what lies there."""
+
+    place: str
+    sha256: str
+    size: int
+
+
+class Incoming(Protocol):
+    """A file on its way into the evidence store. Nothing is there before `commit`; `abort` leaves nothing."""
+
+    def write(self, data: bytes) -> object:
+        """The next bytes."""
+
+    def commit(self) -> Stored:
+        """All is written: keep it. StoreError where it cannot be kept, or its name is taken by other bytes."""
+
+    def abort(self) -> None:
+        """Leave nothing behind; safe to call at any time, and after `commit` it does nothing."""
+
+
+class EvidenceStore(Protocol):
+    """Where sealed files and manifests are kept: create-only; nothing in it is changed or removed by us.
+
+    Every method raises StoreError where the store itself fails.
+    """
+
+    def new(self, name: str) -> Incoming:
+        """A file to be written. `name` is ours (`RECORD/0001.zip`), never the container's; it is made once."""
+
+    def open(self, place: str) -> Iterator[bytes]:
+        """What lies at `Stored.place`, in pieces; StoreError where nothing does."""
+
+    def names(self, record_id: str) -> tuple[str, ...]:
+        """The places of a record's files, sorted."""
+
+
 # --- the store --------------------------------------------------------------------------------------------------------
 
 

@@ -218,11 +218,94 @@ class Review(Model):
     history: tuple[ReviewEntry, ...] = ()
 
 
+Role = Literal["compiler", "source", "header", "response_file", "product", "dropped"]
+"""What a file was to the compiler; `dropped`: an executable that was written recently, whoever wrote it."""
+
+Tool = Literal["tar", "cat", "dd", "base64"]
+
+
+class ElfFacts(Model):
+    """What an ELF file says of itself. `comments` are the compilers' names: the pod's own gcc means built in place."""
+
+    machine: str
+    kind: Literal["executable", "shared", "object", "core", "other"]
+    static: bool
+    stripped: bool
+    interpreter: str = ""
+    needed: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
+    build_id: str = ""
+    problem: str = Field(default="", description="why the rest could not be read")
+
+
 class Artifact(Model):
-    """A file taken from the container; none until capture exists."""
+    """A file of the container: taken, or left out with its reason.
+
+    Everything is `reported_by_container`: the programs that sent it are the attacker's. `sha256` and `size` are of what
+    arrived; `truncated` says that the file went on. `stored` is its place in the evidence store, `stored_sha256` that
+    of the sealed zip there. `path` is as the container has it, `named` as the command line has it.
+    """
 
     path: str
-    sha256: str
+    named: str = ""
+    resolved_by: Literal["absolute", "proc_cwd", "working_dir", "unresolved", "found"] = "absolute"
+    role: Role
+    status: Literal["captured", "left_out", "failed"]
+    reason: str = Field(default="", description="why it was left out, or what failed")
+    trust: Literal["reported_by_container"] = "reported_by_container"
+    sha256: str = ""
+    size: int = 0
+    truncated: bool = False
+    tool: Tool | None = None
+    against_scc: Literal["equal", "differs", "not_comparable", "not_given"] = "not_given"
+    content: Literal["", "elf", "script", "text", "other"] = ""
+    elf: ElfFacts | None = None
+    notes: tuple[str, ...] = Field(default=(), description="what was odd on the way: a link, a lying size, a change")
+    stored: str = ""
+    stored_sha256: str = ""
+    taken_at: datetime | None = None
+    by_hand: str = Field(default="", description="the line that takes it by hand")
+
+
+class Process(Model):
+    """A process of the container, from /proc."""
+
+    pid: int
+    parent: int
+    name: str
+    exe: str
+    cwd: str
+    argv: tuple[str, ...] = ()
+
+
+class Volatile(Model):
+    """What is lost with the container, as its own tools told it; `missing` says what they could not."""
+
+    processes: tuple[Process, ...] = ()
+    sockets: tuple[str, ...] = Field(default=(), description="`tcp 10.0.0.7:41234 -> 198.51.100.7:4444 ESTABLISHED`")
+    recent: tuple[str, ...] = Field(default=(), description="executables written lately below writable paths")
+    missing: tuple[str, ...] = ()
+
+
+class Capture(Model):
+    """One capture: from which container, by whom, how, and its manifest. `impossible` says why nothing was taken."""
+
+    at: datetime
+    finished: datetime
+    uid: str
+    namespace: str
+    pod: str
+    container: str
+    node: str
+    image_digest: str
+    identity: str
+    responder: str
+    tools: tuple[str, ...] = ()
+    volatile: Volatile = Volatile()
+    manifest: str = Field(default="", description="its place in the evidence store")
+    manifest_sha256: str = ""
+    impossible: str = ""
+    by_hand: tuple[ByHand, ...] = ()
 
 
 class Action(Model):
@@ -310,6 +393,7 @@ class Record(Model):
     steps: tuple[Step, ...]
     links: dict[str, str]
     commands: tuple[Command, ...]
+    capture: Capture | None = None
     artifacts: tuple[Artifact, ...] = ()
     actions: tuple[Action, ...] = ()
     review: Review = Review()

@@ -12,6 +12,7 @@ from responder.errors import SettingsError
 
 _PARENT = re.compile(r"organizations/[0-9]+|folders/[0-9]+|projects/[a-z0-9.:-]+")
 _TOPIC = re.compile(r"projects/[a-z0-9.:-]+/topics/(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
+_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?:/[A-Za-z0-9._-]+)*")
 _FIRESTORE = re.compile(r"firestore:[a-z0-9.:-]+/(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])")
 
 
@@ -29,6 +30,7 @@ class Settings:
     endpoints: tuple[str, ...] = ("dns", "public", "private")
     records_topic: str = ""
     triage: str = ""
+    evidence: str = "evidence"
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -86,6 +88,13 @@ def _file(name: str, text: str) -> str:
     return text
 
 
+def _evidence(name: str, text: str) -> str:
+    if text.startswith("gs:") and not _BUCKET.fullmatch(text):
+        message = f"{name} is {text!r}: it must be gs://BUCKET or gs://BUCKET/PREFIX, or the path of a folder"
+        raise SettingsError(message)
+    return text
+
+
 def _list(_name: str, text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -135,4 +144,5 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_CONSOLE": ("console", _console),
     "RESPONDER_ENDPOINTS": ("endpoints", _endpoints),
     "RESPONDER_RECORDS_TOPIC": ("records_topic", _topic),
+    "RESPONDER_EVIDENCE": ("evidence", _evidence),
 }

@@ -110,3 +110,13 @@ def test_a_file_is_refused_on_cloud_run_where_it_would_be_lost(store: dict[str, 
     assert "\n" not in str(said.value)
     here = PARENT | {"RESPONDER_STORE": "firestore:acme-sec/(default)", "K_SERVICE": "respond"}
     assert settings.read(here).store == "firestore:acme-sec/(default)"
+
+
+def test_evidence_lies_in_a_folder_or_in_a_bucket_and_a_bucket_is_spelt_in_full() -> None:
+    given = {"RESPONDER_SCC_PARENT": "organizations/1"}
+    assert settings.read(given).evidence == "evidence"
+    for place in ("/srv/evidence", "gs://acme-evidence", "gs://acme-evidence/gke/prod"):
+        assert settings.read({**given, "RESPONDER_EVIDENCE": place}).evidence == place
+    for place in ("gs:acme", "gs://", "gs://A", "gs://acme/../other//x"):
+        with pytest.raises(SettingsError, match="RESPONDER_EVIDENCE"):
+            settings.read({**given, "RESPONDER_EVIDENCE": place})

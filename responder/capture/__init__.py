@@ -1,0 +1,1 @@
+"""Step 5: what was compiled, taken out of the running container, with custody."""
