@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from responder import cli_delivery, cli_triage, cli_verify, log
+from responder import cli_delivery, cli_policy, cli_triage, cli_verify, log
 from responder.exits import CODES, ExitCode, said, stop
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ app.command()(cli_delivery.backfill)
 app.add_typer(cli_delivery.dead_letters_app, name="dead-letters")
 app.add_typer(cli_triage.triage_app, name="triage")
 app.command()(cli_triage.replay)
+app.add_typer(cli_policy.policy_app, name="policy")
 cli_verify.register(app)
 
 

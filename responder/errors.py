@@ -6,6 +6,7 @@
     ├── MalformedNotification   the bytes are not a notification: kept in `rejected`, acknowledged
     ├── Unanswered              a source gave no answer: becomes `Missing` in the record
     ├── SettingsError           the environment is wrong: said once, at start
+    ├── PolicyError             policy.toml is wrong: it allows nothing
     ├── Tampered                evidence is not what its manifest says
     ├── StoreError              the store failed: the message is delivered again
     │   ├── StaleClaim          the claim was taken over: this worker may write nothing more
@@ -58,6 +59,10 @@ class SettingsError(ResponderError):
 
 class Tampered(ResponderError):  # noqa: N818 - a statement about the evidence
     """A sealed file or a manifest is not what it was; `str()` names what was changed, removed, reordered or swapped."""
+
+
+class PolicyError(ResponderError):
+    """policy.toml is wrong; `str()` names the line, the key and the mend."""
 
 
 class StoreError(ResponderError):
