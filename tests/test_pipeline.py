@@ -22,7 +22,7 @@ from tests.doubles import NOW, Calls, Failing, FakeKubernetes, FakeScc, finding_
 SAMPLES = Path(__file__).parent / "samples"
 TOP = [
     "schema", "id", "findings", "evidence", "triage", "decision", "outcome", "plan", "owner", "timeline", "steps",
-    "links", "commands", "artifacts", "actions", "review", "provenance", "redactions",
+    "links", "commands", "capture", "artifacts", "actions", "review", "provenance", "redactions",
 ]  # fmt: skip
 
 
