@@ -65,8 +65,8 @@ class Fetch:
             return
         page = ListLogEntriesResponse.pb(next(iter(pager.pages)))
         self._count(page)
-        if not self.entries:
-            self.entries = [entry.ByteSize() for entry in page.entries]
+        # Of every query: which of them comes first is chance, and their entries differ in size.
+        self.entries += [entry.ByteSize() for entry in page.entries]
 
     def _count(self, message: Any) -> None:
         self.bytes += message.ByteSize()
