@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import random
+import re
 import shlex
 import tarfile
 from collections.abc import Callable
@@ -34,7 +36,9 @@ class Result:
 
 
 def content(text: str) -> bytes:
-    """A file of the scenario: text, or `base64:…`."""
+    """A file of the scenario: text, `base64:…`, or `random:N`."""
+    if re.fullmatch(r"random:[0-9]{1,9}", text):
+        return random.Random(text).randbytes(int(text.removeprefix("random:")))  # noqa: S311 - a file's content
     return base64.b64decode(text.removeprefix("base64:")) if text.startswith("base64:") else text.encode()
 
 

@@ -8,6 +8,7 @@ Subprotocols `v5.channel.k8s.io` and `v4.channel.k8s.io`: binary messages whose 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 
@@ -15,11 +16,13 @@ from aiohttp import WSMsgType, web
 
 from lab import status
 from lab.exec_files import Inside, NoSuchProgramError, Result
+from lab.exec_real import Output, RealInside
 from lab.objects import Object
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
 _CHUNK = 32 * 1024
+_FLUSHED = 0.1  # seconds in which what was sent leaves before the connection is cut
 _SHELLS = frozenset({"sh", "bash"})
 _MAX_MESSAGE = 64 * 1024 * 1024
 
@@ -76,6 +79,48 @@ async def serve(request: web.Request, inside: Inside, argv: list[str], *, stdin:
     await socket.send_bytes(bytes([_ERROR]) + json.dumps(final).encode())
     await socket.close()
     return socket
+
+
+async def serve_real(request: web.Request, inside: RealInside, argv: list[str]) -> web.StreamResponse:
+    """The same for a real program: streamed as it comes, cut as planned, killed when whoever asked has left."""
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise status.bad_request("Upgrade request required")
+    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_MAX_MESSAGE, timeout=2.0)
+    await socket.prepare(request)
+    try:
+        async with contextlib.aclosing(inside.run(argv)) as outputs:
+            final = await _stream(request, socket, inside, outputs)
+    except NoSuchProgramError as error:
+        final = not_started(str(error))
+    except ConnectionError:
+        return socket  # whoever asked has left, or was cut off
+    await socket.send_bytes(bytes([_ERROR]) + json.dumps(final).encode())
+    await socket.close()
+    return socket
+
+
+async def _stream(
+    request: web.Request, socket: web.WebSocketResponse, inside: RealInside, outputs: AsyncIterator[Output]
+) -> Object:
+    """Send the output; the final Status. ConnectionResetError where the connection is cut as planned."""
+    planned, sent, code = inside.planned, 0, 0
+    async for output in outputs:
+        data = output.data
+        if output.channel == 0:
+            code = output.code
+            continue
+        if output.channel == _STDOUT and planned.cut_after_bytes:
+            data = data[: planned.cut_after_bytes - sent]
+        if data:
+            await socket.send_bytes(bytes([output.channel]) + data)
+        sent += len(data) if output.channel == _STDOUT else 0
+        if planned.cut_after_bytes and sent >= planned.cut_after_bytes:
+            await asyncio.sleep(_FLUSHED)
+            if request.transport:
+                request.transport.abort()
+            raise ConnectionResetError
+        await asyncio.sleep(planned.piece_seconds)
+    return outcome(code)
 
 
 def _reads(argv: list[str]) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +14,7 @@ from aiohttp import web
 from lab import exec_stream, rbac, status
 from lab.cluster_state import ClusterState, LivePod
 from lab.exec_files import Inside
+from lab.exec_real import RealInside
 from lab.objects import Object
 from lab.resources import Asked
 from lab.scenario import ScenarioContainer, ScenarioLog
@@ -142,8 +146,53 @@ async def execute(state: ClusterState, request: web.Request, wanted: Asked, _: A
     argv = request.query.getall("command", [])
     if not argv:
         raise status.bad_request("you must specify at least 1 command for the container")
-    inside = _running(state, pod, request.query.get("container", ""))
-    return await exec_stream.serve(request, inside, argv, stdin=request.query.get("stdin") in {"1", "true"})
+    name, stdin = request.query.get("container", ""), request.query.get("stdin") in {"1", "true"}
+    if any(spec["name"] == name for spec in pod.ephemeral):
+        return await exec_stream.serve(request, _running(state, pod, name), argv, stdin=stdin)
+    container = _container(pod, name)
+    noted = {"pod": wanted.name, "uid": pod.uid, "container": container.name, "argv": argv}
+    state.lab.write("cluster.exec", cluster=state.cluster.name, namespace=wanted.namespace, **noted)
+    if not container.real_root:
+        return await exec_stream.serve(request, _running(state, pod, name), argv, stdin=stdin)
+    _started(state, pod, container)
+    rooted = _ROOTS.setdefault(state, {}).setdefault((pod.uid, container.name), _Rooted())
+    real = await rooted.inside(container, wanted.name)
+    try:
+        return await exec_stream.serve_real(request, real, argv)
+    finally:
+        _after_exec(state, pod, container, rooted)
+
+
+@dataclass(slots=True, eq=False)
+class _Rooted:
+    """The root of a container with `real_root`, made at its first command, and how many commands there were."""
+
+    real: RealInside | None = None
+    count: int = 0
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def inside(self, container: ScenarioContainer, hostname: str) -> RealInside:
+        async with self.making:
+            if self.real is None:
+                self.real = await asyncio.to_thread(RealInside, container, hostname)
+            return self.real
+
+
+_ROOTS: Final[weakref.WeakKeyDictionary[ClusterState, dict[tuple[str, str], _Rooted]]] = weakref.WeakKeyDictionary()
+"""By pod UID and container; they go with their cluster."""
+
+
+def _after_exec(state: ClusterState, pod: LivePod, container: ScenarioContainer, rooted: _Rooted) -> None:
+    rooted.count += 1
+    if rooted.count == container.exec.restart_after:
+        # A new start: what was written into the root is gone, as in a cluster.
+        rooted.real = None
+        pod.starts[container.name] = state.lab.now()
+        state.lab.write(
+            "cluster.container.restarted", cluster=state.cluster.name, uid=pod.uid, container=container.name
+        )
+    if rooted.count == container.exec.remove_after:
+        state.delete(pod, grace=0, dry_run=False)
 
 
 async def attach(state: ClusterState, request: web.Request, wanted: Asked, _: Any) -> web.StreamResponse:
@@ -161,11 +210,14 @@ def _running(state: ClusterState, pod: LivePod, name: str) -> Inside:
         if spec["name"] == name:
             return _debugging(pod, spec)
     container = _container(pod, name)
-    shown = state.pod_object(pod)
-    for entry in shown["status"]["containerStatuses"]:
+    return Inside.of(container, pod.scenario.name, _started(state, pod, container))
+
+
+def _started(state: ClusterState, pod: LivePod, container: ScenarioContainer) -> datetime:
+    """Since when the container runs; `status.ApiError` (500) where it does not."""
+    for entry in state.pod_object(pod)["status"]["containerStatuses"]:
         if entry["name"] == container.name and "running" in entry["state"]:
-            started = datetime.fromisoformat(entry["state"]["running"]["startedAt"])
-            return Inside.of(container, pod.scenario.name, started)
+            return datetime.fromisoformat(entry["state"]["running"]["startedAt"])
     # The kubelet's words for a container that does not run; it gives no reason but InternalError.
     message = f'unable to upgrade connection: container not found ("{container.name}")'
     raise status.ApiError(500, "InternalError", message)

@@ -1,6 +1,7 @@
 """Who a bearer token is, and what RBAC allows it in the lab's clusters. Touches nothing.
 
-The investigator may read what steps 2 and 3 ask for, and nothing else; the admin is the analyst who pastes commands.
+The investigator may read what steps 2 and 3 ask for, and nothing else; the collector may run commands, the remediator
+may delete and evict, each of them reading pods by name and nothing more; the admin is the analyst who pastes commands.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from lab.resources import BUILT_IN, Asked, Resource
 from lab.scenario import Scenario
 
 INVESTIGATOR_TOKEN: Final = "lab-investigator"  # noqa: S105 - a made-up credential of a loopback server
+COLLECTOR_TOKEN: Final = "lab-collector"  # noqa: S105 - the same
+REMEDIATOR_TOKEN: Final = "lab-remediator"  # noqa: S105 - the same
 ADMIN_TOKEN: Final = "lab-admin"  # noqa: S105 - the same
 INVESTIGATOR: Final = "investigator@acme-sec.iam.gserviceaccount.com"
+COLLECTOR: Final = "collector@acme-sec.iam.gserviceaccount.com"
+REMEDIATOR: Final = "remediator@acme-sec.iam.gserviceaccount.com"
 ADMIN: Final = "analyst@acme.example"
 
 Rule = dict[str, list[str]]
@@ -26,6 +31,14 @@ _INVESTIGATOR_RULES: Final[tuple[Rule, ...]] = (
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     {"apiGroups": ["apps"], "resources": ["replicasets", "deployments", "statefulsets", "daemonsets"], "verbs": _READ},
     {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _READ},
+)
+_COLLECTOR_RULES: Final[tuple[Rule, ...]] = (
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]},
+)
+_REMEDIATOR_RULES: Final[tuple[Rule, ...]] = (
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "delete"]},
+    {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
 )
 # Bound to every authenticated user of a real cluster: system:basic-user.
 _EVERYBODY: Final[tuple[Rule, ...]] = (
@@ -66,6 +79,8 @@ def identities(scenario: Scenario, resources: tuple[Resource, ...]) -> dict[str,
     reading: tuple[Rule, ...] = ({"apiGroups": custom, "resources": ["*"], "verbs": _READ},)
     known = {
         INVESTIGATOR_TOKEN: Identity(user=INVESTIGATOR, rules=(*_INVESTIGATOR_RULES, *reading)),
+        COLLECTOR_TOKEN: Identity(user=COLLECTOR, rules=_COLLECTOR_RULES),
+        REMEDIATOR_TOKEN: Identity(user=REMEDIATOR, rules=_REMEDIATOR_RULES),
         ADMIN_TOKEN: Identity(user=ADMIN, rules=({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},)),
     }
     given = {i.token: Identity(user=i.user, rules=i.rules) for i in scenario.identities}

@@ -59,6 +59,17 @@ class ScenarioFinding(Part):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class ScenarioExec(Part):
+    """What happens to commands in a container with `real_root`; 0 is never. Counted for each pod and container."""
+
+    cut_after_bytes: int = Field(default=0, ge=0, description="the connection is cut once so much of stdout was sent")
+    piece_seconds: float = Field(default=0.0, ge=0, description="waited after each 32 KiB: slow output")
+    restart_after: int = Field(default=0, ge=0, description="after so many commands the container starts anew, once")
+    remove_after: int = Field(
+        default=0, ge=0, description="after so many commands the pod is deleted, once; its controller may replace it"
+    )
+
+
 class ScenarioContainer(Part):
     """One container of a pod."""
 
@@ -75,7 +86,14 @@ class ScenarioContainer(Part):
     privileged: bool = False
     run_as_user: int | None = None
     shell: bool = Field(default=True, description="False: no sh, tar, cat or ls in the image (distroless)")
-    files: dict[str, str] = Field(default_factory=dict, description="path -> text, or `base64:…`")
+    files: dict[str, str] = Field(
+        default_factory=dict, description="path -> text, `base64:…`, or `random:N` for N bytes, the same each time"
+    )
+    real_root: bool = Field(default=False, description="exec runs this machine's programs in a throw-away root")
+    programs: tuple[str, ...] | None = Field(
+        default=None, description="with `real_root`, those that the image has; default: all; []: distroless"
+    )
+    exec: ScenarioExec = ScenarioExec()
 
 
 class ScenarioPod(Part):

@@ -6,6 +6,7 @@
     ├── MalformedNotification   the bytes are not a notification: kept in `rejected`, acknowledged
     ├── Unanswered              a source gave no answer: becomes `Missing` in the record
     ├── SettingsError           the environment is wrong: said once, at start
+    ├── NoProgram               the container has no such program: another way is tried
     ├── PolicyError             policy.toml is wrong: it allows nothing
     ├── Tampered                evidence is not what its manifest says
     ├── StoreError              the store failed: the message is delivered again
@@ -59,6 +60,10 @@ class SettingsError(ResponderError):
 
 class Tampered(ResponderError):  # noqa: N818 - a statement about the evidence
     """A sealed file or a manifest is not what it was; `str()` names what was changed, removed, reordered or swapped."""
+
+
+class NoProgram(ResponderError):  # noqa: N818 - a statement about the container
+    """The container has no such program (distroless, or another tool set)."""
 
 
 class PolicyError(ResponderError):

@@ -175,6 +175,52 @@ class Instances(Protocol):
         """The VM as a `Node` with `known_by="compute"`."""
 
 
+# --- step 5, under the collector's identity ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The one container that commands run in. `uid` is the pod's, proven before."""
+
+    namespace: str
+    pod: str
+    container: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a command ended. `code` None: no exit status came. `cut` says what ended it before it was done.
+
+    `stderr` is its first 4 KiB. What it wrote to stdout went to the sink, `received` bytes of it.
+    """
+
+    code: int | None
+    received: int
+    stderr: bytes = b""
+    cut: Literal["", "bytes", "seconds", "connection"] = ""
+
+
+class Collector(Protocol):
+    """Commands in containers of one cluster, over WebSocket; nothing else. argv only: no shell is put between.
+
+    `run` raises NoProgram where the image lacks argv[0], Unanswered where the API server refuses (`denied`,
+    `not_found`, `unavailable`), and returns a `Ran` in every other case, a cut connection included. The API has no
+    precondition for a command: whoever calls reads the pod before and after, and compares its UID.
+    """
+
+    def pod(self, namespace: str, name: str) -> Pod:
+        """The pod that has the name now, read as the collector."""
+
+    def run(
+        self, cell: Cell, argv: Sequence[str], *, sink: Callable[[bytes], object], limit: int, seconds: float
+    ) -> Ran:
+        """Run argv in the container; every piece of stdout goes to `sink`, at most `limit` bytes, within `seconds`.
+
+        `sink` may raise to end the command; its exception is what the caller sees.
+        """
+
+
 # --- step 5: the evidence store ---------------------------------------------------------------------------------------
 
 

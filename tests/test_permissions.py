@@ -21,9 +21,9 @@ def modules() -> list[Any]:
     return [importlib.import_module(f"{live.__name__}.{found.name}") for found in pkgutil.iter_modules(live.__path__)]
 
 
-def cluster_role() -> dict[str, Any]:
-    documents = yaml.safe_load_all((DEPLOY / "rbac" / "investigator.yaml").read_text(encoding="utf-8"))
-    role: dict[str, Any] = next(d for d in documents if d["kind"] == "ClusterRole")
+def cluster_role(name: str = "investigator") -> dict[str, Any]:
+    documents = yaml.safe_load_all((DEPLOY / "rbac" / f"{name}.yaml").read_text(encoding="utf-8"))
+    role: dict[str, Any] = next(d for d in documents if d["kind"] in {"ClusterRole", "Role"})
     return role
 
 
@@ -67,22 +67,33 @@ def test_no_permission_of_the_custom_role_changes_anything() -> None:
         assert permission.rpartition(".")[2] in READING
 
 
-def test_the_cluster_role_holds_exactly_the_rules_that_the_adapters_declare() -> None:
+@pytest.mark.parametrize(("name", "least"), [("investigator", 11), ("collector", 3)])
+def test_each_role_of_a_cluster_holds_exactly_the_rules_that_its_adapters_declare(name: str, least: int) -> None:
     declared = {
         (rule.group, rule.resource, verb)
         for module in modules()
+        if getattr(module, "ROLE", "investigator") == name
         for rule in getattr(module, "RULES", ())
         for verb in rule.verbs
     }
     granted = [
         (group, resource, verb)
-        for rule in cluster_role()["rules"]
+        for rule in cluster_role(name)["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     ]
-    assert len(declared) >= 11
+    assert len(declared) >= least
     assert sorted(granted) == sorted(declared)
+
+
+def test_exec_is_granted_in_one_namespace_at_a_time_and_to_the_collector_alone() -> None:
+    kinds = [
+        document["kind"]
+        for document in yaml.safe_load_all((DEPLOY / "rbac" / "collector.yaml").read_text(encoding="utf-8"))
+    ]
+    assert kinds == ["Role", "RoleBinding"]
+    assert not any("pods/exec" in rule["resources"] for rule in cluster_role()["rules"])
 
 
 def test_no_rule_of_the_cluster_role_changes_anything_or_reads_secrets() -> None:
