@@ -13,10 +13,11 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from responder.capture.digest import digest
 from responder.capture.sealing import unsealed
 from responder.errors import StoreError, Tampered
 from responder.ports import EvidenceStore
@@ -63,7 +64,7 @@ def intact(record: Record, store: EvidenceStore) -> bool:
     kept = [(one.stored, one.stored_sha256) for one in record.artifacts if one.stored or one.status == "captured"]
     try:
         return all(
-            _digest(store.open(place)) == sha256
+            digest(store.open(place)) == sha256
             for place, sha256 in ((capture.manifest, capture.manifest_sha256), *kept)
         )
     except StoreError:
@@ -169,7 +170,7 @@ def _files(record: Record, store: EvidenceStore, names: Sequence[str]) -> Iterat
 
 def _outer(place: str, sha256: str, store: EvidenceStore, names: Sequence[str], owners: Mapping[str, str]) -> Verified:
     try:
-        found = _digest(store.open(place))
+        found = digest(store.open(place))
     except StoreError as error:
         return _unread(place, names, error)
     if found == sha256:
@@ -255,13 +256,6 @@ def _canonical(value: object) -> bytes:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _digest(pieces: Iterable[bytes]) -> str:
-    made = hashlib.sha256()
-    for piece in pieces:
-        made.update(piece)
-    return made.hexdigest()
 
 
 def _read(store: EvidenceStore, place: str) -> bytes:

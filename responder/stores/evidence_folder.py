@@ -12,7 +12,6 @@ Folders have mode 0700 and files 0400: nothing in there can run, and nobody else
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -24,6 +23,7 @@ from typing import Final
 
 from responder.errors import StoreError
 from responder.ports import Stored
+from responder.stores.incoming import Arriving
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at once."""
@@ -59,13 +59,13 @@ class FolderEvidence:
     def new(self, name: str) -> FolderIncoming:
         """A file that will lie at `records/NAME`."""
         place = _RECORDS + checked(name)
-        with self._errors("written"):
+        with self.errors("written"):
             return FolderIncoming(self, self._root, place)
 
     def open(self, place: str) -> Iterator[bytes]:
         """Its bytes, in pieces of 256 KiB. A link, a folder or a device at the place is a StoreError."""
         path = self._root / checked(place)
-        with self._errors("read"):
+        with self.errors("read"):
             # O_NONBLOCK: a pipe that somebody put there must not hold the reader.
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(file, "rb", buffering=0) as opened:
@@ -77,7 +77,7 @@ class FolderEvidence:
     def names(self, record_id: str) -> tuple[str, ...]:
         """Every path below the record's folder that is not a folder, links and strangers' files included."""
         folder = self._root / _RECORDS / checked_record(record_id)
-        with self._errors("listed"):
+        with self.errors("listed"):
             if not folder.exists():
                 return ()
             # os.walk swallows errors unless it is told; a folder that cannot be listed must not look empty.
@@ -89,72 +89,54 @@ class FolderEvidence:
         return tuple(sorted(path.relative_to(self._root).as_posix() for path in found))
 
     @contextmanager
-    def _errors(self, done: str) -> Iterator[None]:
+    def errors(self, done: str) -> Iterator[None]:
+        """What the file system says, as a StoreError."""
         try:
             yield
         except OSError as error:
             raise StoreError(f"{self}: a file cannot be {done}: {error.strerror}") from error
 
 
-class FolderIncoming:
-    """`ports.Incoming`: a file of `incoming/` until `commit` links it to its place."""
+class FolderIncoming(Arriving):
+    """A file of `incoming/` until `commit` links it to its place."""
 
     def __init__(self, store: FolderEvidence, root: Path, place: str) -> None:
-        self._store, self._root, self._place = store, root, place
-        self._hash, self._size = hashlib.sha256(), 0
+        super().__init__(store, place)
+        self._errors, self._root = store.errors, root
         self._path = _folder(root, "incoming") / secrets.token_hex(16)
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
-        self._open = True
 
-    def write(self, data: bytes) -> int:
-        """The next bytes; their number."""
-        with self._store._errors("written"):  # noqa: SLF001 - two classes of one store
+    def _take(self, data: bytes) -> None:
+        with self._errors("written"):
             left = memoryview(data)
             while left:
                 left = left[os.write(self._file, left) :]
-        self._hash.update(data)
-        self._size += len(data)
-        return len(data)
 
-    def commit(self) -> Stored:
-        """Keep it. The same bytes under that name already: fine. Other bytes: StoreError."""
-        if not self._open:
-            raise StoreError(f"{self._store}: {self._place} was ended before")
-        digest = self._hash.hexdigest()
+    def _keep(self, stored: Stored) -> None:
         try:
-            with self._store._errors("kept"):  # noqa: SLF001 - two classes of one store
+            with self._errors("kept"):
                 os.fsync(self._file)
-                self._link(self._place, digest)
-                self._link(f"sha256/{digest[:2]}/{digest}{Path(self._place).suffix}", "")
+                if not self._link(self._place):
+                    self._compare(stored)
+                self._link(f"sha256/{stored.sha256[:2]}/{stored.sha256}{Path(self._place).suffix}")
         finally:
-            self.abort()
-        return Stored(place=self._place, sha256=digest, size=self._size)
+            self._drop()
 
-    def abort(self) -> None:
-        """Leave nothing in `incoming/`."""
-        if self._open:
-            self._open = False
-            os.close(self._file)
-            with contextlib.suppress(OSError):  # what is left in `incoming/` is no evidence
-                self._path.unlink()
+    def _drop(self) -> None:
+        os.close(self._file)
+        with contextlib.suppress(OSError):  # what is left in `incoming/` is no evidence
+            self._path.unlink()
 
-    def _link(self, place: str, digest: str) -> None:
-        path = self._root / place
-        folder = _folder(self._root, Path(place).parent.as_posix())
+    def _link(self, place: str) -> bool:
+        """False where the place is taken."""
+        folder, made = _folder(self._root, Path(place).parent.as_posix()), True
         try:
             # A hard link is create-only and whole at once; a rename would replace what is there.
-            os.link(self._path, path, follow_symlinks=False)
+            os.link(self._path, self._root / place, follow_symlinks=False)
         except FileExistsError:
-            if digest and _digest(self._store.open(place)) != digest:
-                raise StoreError(f"{self._store}: {place} is taken by other bytes") from None
+            made = False
         _synced(folder)
-
-
-def _digest(pieces: Iterator[bytes]) -> str:
-    made = hashlib.sha256()
-    for piece in pieces:
-        made.update(piece)
-    return made.hexdigest()
+        return made
 
 
 def _folder(root: Path, below: str) -> Path:

@@ -8,7 +8,6 @@ bucket only when the last piece is. What was begun and not ended, Cloud Storage 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +22,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from responder.errors import StoreError
 from responder.ports import Stored
 from responder.stores.evidence_folder import checked, checked_record
+from responder.stores.incoming import Arriving
 
 if TYPE_CHECKING:
     from google.cloud.storage import Client
@@ -94,52 +94,34 @@ class BucketEvidence:
             raise StoreError(f"{self}: {type(error).__name__}") from error
 
 
-class BucketIncoming:
-    """`ports.Incoming`: a resumable upload that ends at `commit`. At most some 2 MiB of it are held."""
+class BucketIncoming(Arriving):
+    """A resumable upload that ends at `commit`. At most some 2 MiB of it are held."""
 
     def __init__(self, store: BucketEvidence, place: str) -> None:
-        self._store, self._place = store, place
-        self._hash, self._size, self._open = hashlib.sha256(), 0, True
-        self._writer = store.upload(place)
+        super().__init__(store, place)
+        self._errors, self._writer = store.errors, store.upload(place)
 
-    def write(self, data: bytes) -> int:
-        """The next bytes; their number. They are sent as soon as they fill a request."""
+    def _take(self, data: bytes) -> None:
+        """It is sent as soon as it fills a request."""
         view = memoryview(data)
-        with self._store.errors():
+        with self._errors():
             for start in range(0, len(view), _PIECE):
                 self._writer.write(bytes(view[start : start + _PIECE]))
-        self._hash.update(data)
-        self._size += len(data)
-        return len(data)
 
-    def commit(self) -> Stored:
-        """Send what is left. The same bytes under that name already: fine. Other bytes: StoreError."""
-        if not self._open:
-            raise StoreError(f"{self._store}: {self._place} was ended before")
-        self._open = False
-        digest = self._hash.hexdigest()
-        with self._store.errors():
+    def _keep(self, stored: Stored) -> None:
+        """Send what is left."""
+        with self._errors():
             try:
                 self._writer.close()
             except (PreconditionFailed, InvalidResponse) as error:
                 if _status(error) != PreconditionFailed.code:
                     raise
-                self._compare(digest)
-        return Stored(place=self._place, sha256=digest, size=self._size)
+                self._compare(stored)
 
-    def abort(self) -> None:
-        """Drop the upload; where that fails, Cloud Storage drops it by itself."""
-        if self._open:
-            self._open = False
-            with contextlib.suppress(StoreError), self._store.errors():
-                self._writer.drop()
-
-    def _compare(self, digest: str) -> None:
-        made = hashlib.sha256()
-        for piece in self._store.open(self._place):
-            made.update(piece)
-        if made.hexdigest() != digest:
-            raise StoreError(f"{self._store}: {self._place} is taken by other bytes")
+    def _drop(self) -> None:
+        """Where that fails, Cloud Storage drops it by itself."""
+        with contextlib.suppress(StoreError), self._errors():
+            self._writer.drop()
 
 
 class _Upload(BlobWriter):  # type: ignore[misc] # the package ships no types
