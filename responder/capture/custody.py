@@ -15,7 +15,8 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from types import MappingProxyType
+from typing import IO, Any, Final, Literal
 
 from responder.capture.digest import digest
 from responder.capture.sealing import unsealed
@@ -48,9 +49,9 @@ def manifest(capture: Capture, artifacts: Sequence[Artifact], record_id: str, pr
     """The manifest of one capture. The artefacts must be as the record will have them, redaction included."""
     facts = {"schema": SCHEMA, "record": record_id, "previous": previous, "capture": _facts(capture)}
     entries: list[dict[str, Any]] = []
-    prev = _sha256(_canonical(facts))
+    prev, source = _sha256(_canonical(facts)), _source(capture)
     for number, artifact in enumerate(artifacts, start=1):
-        entry = {"number": number, "prev": prev, "artifact": _fields(artifact), "source": _source(capture)}
+        entry = {"number": number, "prev": prev, "artifact": _fields(artifact), "source": source}
         prev = _sha256(_canonical(entry))
         entries.append(entry)
     return _canonical({**facts, "entries": entries, "head": prev})
@@ -93,7 +94,7 @@ def verify(record: Record, store: EvidenceStore) -> tuple[Verified, ...]:
     named = {capture.manifest, *(one.stored for one in record.artifacts)}
     for place, sha256 in _earlier(capture, store, names):
         named.add(place)
-        told.append(_outer(place, sha256, store, names, {}))
+        told.append(_outer(place, sha256, store, names))
     told += [
         Verified(place=place, kind="added", detail="no manifest names it") for place in names if place not in named
     ]
@@ -163,14 +164,23 @@ def _files(record: Record, store: EvidenceStore, names: Sequence[str]) -> Iterat
                 detail = "captured, and the record names no place for it"
                 yield Verified(place=f"artifact {number}", kind="removed", detail=detail)
             continue
-        outer = _outer(artifact.stored, artifact.stored_sha256, store, names, owners)
-        # What is not the file that was sealed is not opened: a zip is a format for attackers.
-        yield _inner(artifact, store) if outer.ok else outer
+        with tempfile.TemporaryFile() as copy:
+            outer = _outer(artifact.stored, artifact.stored_sha256, store, names, owners, copy)
+            # What is not the file that was sealed is not opened: a zip is a format for attackers.
+            yield _inner(artifact, copy) if outer.ok else outer
 
 
-def _outer(place: str, sha256: str, store: EvidenceStore, names: Sequence[str], owners: Mapping[str, str]) -> Verified:
+def _outer(
+    place: str,
+    sha256: str,
+    store: EvidenceStore,
+    names: Sequence[str],
+    owners: Mapping[str, str] = MappingProxyType({}),
+    copy: IO[bytes] | None = None,
+) -> Verified:
+    """The file as the store has it. Its bytes go to `copy`, so that what was hashed is what is opened then."""
     try:
-        found = digest(store.open(place))
+        found = digest(_copied(store.open(place), copy))
     except StoreError as error:
         return _unread(place, names, error)
     if found == sha256:
@@ -180,20 +190,24 @@ def _outer(place: str, sha256: str, store: EvidenceStore, names: Sequence[str], 
     return Verified(place=place, kind="changed", detail="its sha256 is not the record's")
 
 
-def _inner(artifact: Artifact, store: EvidenceStore) -> Verified:
+def _copied(pieces: Iterator[bytes], copy: IO[bytes] | None) -> Iterator[bytes]:
+    for piece in pieces:
+        if copy is not None:
+            copy.write(piece)
+        yield piece
+
+
+def _inner(artifact: Artifact, copy: IO[bytes]) -> Verified:
     """The file inside the seal; the sealed file itself has the right hash already."""
     place = artifact.stored
-    digest, size = hashlib.sha256(), 0
+    made, size = hashlib.sha256(), 0
     try:
-        with tempfile.TemporaryFile() as file:
-            for piece in store.open(place):
-                file.write(piece)
-            for piece in unsealed(file, limit=artifact.size):
-                digest.update(piece)
-                size += len(piece)
-    except (StoreError, Tampered) as error:
+        for piece in unsealed(copy, limit=artifact.size):
+            made.update(piece)
+            size += len(piece)
+    except Tampered as error:
         return Verified(place=place, kind="unreadable", detail=str(error))
-    if (digest.hexdigest(), size) != (artifact.sha256, artifact.size):
+    if (made.hexdigest(), size) != (artifact.sha256, artifact.size):
         return Verified(place=place, kind="changed", detail="the file inside is not the one that the record names")
     return Verified(place=place, kind="intact", detail=f"{size} bytes, sha256 {artifact.sha256}")
 
