@@ -28,7 +28,7 @@ from responder.errors import NoProgram, Unanswered
 from responder.evidence import Pod
 from responder.live._errors import Asking
 from responder.live.google import Address
-from responder.live.kubernetes import Cluster, Rule
+from responder.live.kubernetes import Cluster, Rule, tls
 from responder.ports import Cell, Ran
 
 ROLE: Final = "collector"
@@ -65,6 +65,7 @@ class Exec:
         self._address = address
         self._token = token
         self._objects = Cluster(address, token)
+        self._context: ssl.SSLContext | None = None
 
     def pod(self, namespace: str, name: str) -> Pod:
         """The pod that has the name now, read as the collector."""
@@ -80,9 +81,15 @@ class Exec:
         until = time.monotonic() + seconds
         path = _path(cell, argv)
         asking = Asking(f"exec in {cell.namespace}/{cell.pod}/{cell.container} of the cluster", mend=_MEND)
-        with closing(_connect(self._address, path, self._token, asking, until)) as line:
+        with closing(_connect(self._address, self._tls, path, self._token, asking, until)) as line:
             heard = _Heard(line=line, sink=sink, limit=limit, until=until)
             return heard.to_the_end(argv[0])
+
+    def _tls(self) -> ssl.SSLContext:
+        """One for all commands: each new one reads and parses the CAs again. Two threads may make it; either does."""
+        if self._context is None:
+            self._context = tls(self._address.ca_pem)
+        return self._context
 
 
 def _path(cell: Cell, argv: Sequence[str]) -> str:
@@ -155,7 +162,14 @@ class _Line:
         self._tls.close()
 
 
-def _connect(address: Address, path: str, token: Callable[[], str], asking: Asking, until: float) -> _Line:
+def _connect(
+    address: Address,
+    context: Callable[[], ssl.SSLContext],
+    path: str,
+    token: Callable[[], str],
+    asking: Asking,
+    until: float,
+) -> _Line:
     """The connection after its handshake; Unanswered as `asking` words it. The caller closes it."""
     where = urlsplit(address.url)
     if where.scheme != "https" or not where.hostname or where.username is not None:
@@ -163,7 +177,7 @@ def _connect(address: Address, path: str, token: Callable[[], str], asking: Aski
     until = min(until, time.monotonic() + _OPENING)
     with asking:
         bearer = token()
-        line = _secured(where.hostname, where.port or 443, address.ca_pem, asking, until)
+        line = _secured(where.hostname, where.port or 443, context(), asking, until)
         try:
             _handshake(line, f"wss://{where.netloc}{path}", bearer, asking)
         except BaseException:
@@ -173,10 +187,7 @@ def _connect(address: Address, path: str, token: Callable[[], str], asking: Aski
     return line
 
 
-def _secured(host: str, port: int, ca_pem: str, asking: Asking, until: float) -> _Line:
-    context = ssl.create_default_context(cadata=ca_pem or None)
-    # Python 3.13 refuses CAs without an authority key identifier, which those of clusters need not have.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+def _secured(host: str, port: int, context: ssl.SSLContext, asking: Asking, until: float) -> _Line:
     left = until - time.monotonic()
     if left <= 0:
         raise asking.late()

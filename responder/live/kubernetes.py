@@ -248,11 +248,11 @@ def _client(address: Address) -> RESTClientObject:
     configuration.retries = once_more()
     client = RESTClientObject(configuration)
     # One context for all connections: without it each new one reads and parses the CAs again.
-    client.pool_manager.connection_pool_kw["ssl_context"] = _tls(address.ca_pem)
+    client.pool_manager.connection_pool_kw["ssl_context"] = tls(address.ca_pem)
     return client
 
 
-def _tls(ca_pem: str) -> ssl.SSLContext:
+def tls(ca_pem: str) -> ssl.SSLContext:
     """Verifies against the cluster's own CA and no other; against the system's for a DNS endpoint, which has none."""
     context = ssl.create_default_context(cadata=ca_pem or None)
     # Python 3.13 refuses CAs without an authority key identifier, which those of clusters need not have.
