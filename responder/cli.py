@@ -313,19 +313,17 @@ def schema() -> None:
 # --- what they share --------------------------------------------------------------------------------------------------
 
 
-def _settings(environ: Mapping[str, str] | None = None) -> Settings:
+def _settings() -> Settings:
     from responder import settings  # noqa: PLC0415 - read when a command runs, not when the module is imported
 
-    return settings.read(os.environ if environ is None else environ)
+    return settings.read(os.environ)
 
 
 @contextmanager
 def _store() -> Iterator[Records]:
-    from responder import wiring  # noqa: PLC0415 - `--help` must not load pydantic
+    from responder import settings, wiring  # noqa: PLC0415 - `--help` must not load pydantic
 
-    # Looking at records asks nothing of SCC: its parent may be absent on a machine that only has the store.
-    settings = _settings({"RESPONDER_SCC_PARENT": "organizations/0"} | dict(os.environ))
-    records = wiring.store(settings)
+    records = wiring.store(settings.read_for_the_store(os.environ))
     try:
         yield records
     finally:

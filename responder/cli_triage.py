@@ -130,7 +130,7 @@ def _stored() -> Iterator[Record]:
     from responder import settings, wiring  # noqa: PLC0415 - only where the store is read
     from responder.ports import RecordQuery  # noqa: PLC0415 - the same
 
-    store = wiring.store(settings.read({"RESPONDER_SCC_PARENT": "organizations/0"} | dict(os.environ)))
+    store = wiring.store(settings.read_for_the_store(os.environ))
     try:
         for line in store.list(RecordQuery(limit=1_000_000)):
             record = store.load(line.id)

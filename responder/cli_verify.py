@@ -34,12 +34,12 @@ def verify(
     Exit code 0: intact. 1: not. 2: wrong usage.
     """
     with said():
-        from responder import report  # noqa: PLC0415 - `--help` must not load pydantic
+        from responder import report, settings  # noqa: PLC0415 - `--help` must not load pydantic
         from responder.capture import custody  # noqa: PLC0415 - the same
         from responder.stores.evidence import opened_evidence  # noqa: PLC0415 - the same
 
         found = _from_file(record, record_id) if record else _from_store(record_id)
-        place = evidence or os.environ.get("RESPONDER_EVIDENCE", "").strip() or "evidence"
+        place = evidence or settings.read_for_the_store(os.environ).evidence
         told = custody.verify(found, opened_evidence(place))
         for one in told:
             # Places are the attacker's too where somebody put a file into the store.
@@ -69,7 +69,7 @@ def _from_file(path: Path, record_id: str) -> Record:
 def _from_store(record_id: str) -> Record:
     from responder import settings, wiring  # noqa: PLC0415 - only where the store is read
 
-    store = wiring.store(settings.read({"RESPONDER_SCC_PARENT": "organizations/0"} | dict(os.environ)))
+    store = wiring.store(settings.read_for_the_store(os.environ))
     try:
         found = store.load(record_id)
     finally:

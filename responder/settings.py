@@ -55,6 +55,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
+def read_for_the_store(environ: Mapping[str, str]) -> Settings:
+    """The same for who looks at records only and asks nothing of SCC: its parent may be absent."""
+    return read({"RESPONDER_SCC_PARENT": "organizations/0"} | dict(environ))
+
+
 def _parent(name: str, text: str) -> str:
     if not _PARENT.fullmatch(text):
         message = f"{name} is {text!r}: it must be organizations/ID, folders/ID or projects/ID"

@@ -59,3 +59,15 @@ def test_wrong_usage_ends_with_2(app: typer.Typer, given: list[str], tmp_path: P
     else:
         given[1] = "1" * 32
     assert CliRunner().invoke(app, given).exit_code == 2
+
+
+def test_without_a_place_the_setting_names_it_and_a_wrong_one_ends_with_3(
+    app: typer.Typer, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unplaced = [*given[:2], *given[4:]]
+    monkeypatch.setenv("RESPONDER_EVIDENCE", str(tmp_path / "evidence"))
+    assert CliRunner().invoke(app, unplaced).exit_code == 0
+    monkeypatch.setenv("RESPONDER_EVIDENCE", str(tmp_path / "nothing"))
+    assert CliRunner().invoke(app, unplaced).exit_code == 1
+    monkeypatch.setenv("RESPONDER_EVIDENCE", "gs:acme")
+    assert CliRunner().invoke(app, unplaced).exit_code == 3
