@@ -13,8 +13,9 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from responder import names
 from responder.errors import PolicyError
 from responder.evidence import Evidence, Model
 
@@ -23,13 +24,27 @@ OwnerKind = Literal["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job
 """What may own a pod that is deleted. A bare pod has no owner and cannot be named: it would be gone for good."""
 
 MOST_BYTES: Final = 1024 * 1024
-_ID: Final = r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]"
-_LABEL: Final = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
 _QUESTIONS: Final = frozenset(Evidence.model_fields) - {"told"}
 
-ProjectId = Annotated[str, StringConstraints(pattern=f"^{_ID}$")]
-ProjectNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
-Name = Annotated[str, StringConstraints(pattern=f"^{_LABEL}$")]
+
+def _exact(kind: str) -> AfterValidator:
+    """A name of that kind as the rest of the responder has it: another could never be equal to one in a finding."""
+
+    def check(text: str) -> str:
+        if not names.is_valid(kind, text):
+            raise ValueError(_NOT_EXACT.format(text))
+        return text
+
+    return AfterValidator(check)
+
+
+_NOT_EXACT: Final = "{!r} is no exact name: write it out in full, without * or ?"
+
+ProjectId = Annotated[str, _exact("project_id")]
+ProjectNumber = Annotated[str, _exact("project_number")]
+Cluster = Annotated[str, _exact("cluster")]
+Namespace = Annotated[str, _exact("namespace")]
+Name = Annotated[str, _exact("workload")]
 Kind = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s*?]+@[^@\s*?]+\.[^@\s*?]+$")]
 
@@ -51,8 +66,8 @@ class PerHour(_Strict):
 class Exemption(_Strict):
     """What is never acted on: everything that is given must be equal; what is not given may be any."""
 
-    cluster: Name | None = None
-    namespace: Name | None = None
+    cluster: Cluster | None = None
+    namespace: Namespace | None = None
     kind: Kind | None = None
     name: Name | None = None
     why: str = Field(min_length=1)
@@ -74,7 +89,7 @@ class ProjectPolicy(_Strict):
     least_verdict: Literal["suspicious", "malicious"] = "malicious"
     owner_kinds: tuple[OwnerKind, ...] = ("Deployment",)
     exemption: tuple[Exemption, ...] = ()
-    protected_namespaces: tuple[Name, ...] = ()
+    protected_namespaces: tuple[Namespace, ...] = ()
     finding_age_minutes: int = Field(default=60, ge=1, le=1440)
     per_hour: PerHour = PerHour()
     ready_replicas: int = Field(default=1, ge=0, le=1000, description="ready ones that remain, without this pod")
@@ -125,7 +140,7 @@ def parse(data: bytes) -> Policy:
     if "sha256" in table:
         raise PolicyError(f"line {_line(text, ('sha256',))}: sha256 is not a key of this file: remove it")
     try:
-        policy = Policy.model_validate(_frozen(table), strict=True)
+        policy = Policy.model_validate(_frozen(table))
     except ValidationError as error:
         raise PolicyError(_problem(text, error)) from None
     _only_once(text, policy)
@@ -161,7 +176,6 @@ _MENDS: Final[Mapping[str, str]] = {
     "model_type": "write a table with keys of its own",
     "model_attributes_type": "write a table with keys of its own",
 }
-_KEYS: Final[Mapping[int, type[Model]]] = {0: Policy, 2: ProjectPolicy}
 
 
 def _problem(text: str, error: ValidationError) -> str:
@@ -187,7 +201,7 @@ def _said(error: Any) -> str:
     if kind in {"greater_than_equal", "less_than_equal"}:
         return f"{given!r} is out of range: {error['msg'].removeprefix('Input should be ')}"
     if kind == "string_pattern_mismatch":
-        return f"{given!r} is no exact name: write it out in full, without * or ?"
+        return _NOT_EXACT.format(given)
     return str(error["msg"])
 
 
@@ -197,7 +211,7 @@ def _known(place: tuple[int | str, ...]) -> frozenset[str]:
         return frozenset(PerHour.model_fields)
     if "exemption" in place:
         return frozenset(Exemption.model_fields)
-    return frozenset(_KEYS.get(len(place) - 1, Policy).model_fields) - {"sha256"}
+    return frozenset(ProjectPolicy.model_fields if len(place) > 1 else {"project"})
 
 
 def _nearest(word: str, known: frozenset[str]) -> str:
