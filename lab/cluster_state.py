@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lab import status
+from lab.exec_real import Rooted
 from lab.objects import Object, event_object, namespace_object, node_object, revision, rfc3339, uid_of
 from lab.pods import controller_of, pod_object
 from lab.resources import Resource, resources_of
@@ -41,6 +42,7 @@ class LivePod:
     removed_by_api: bool = False
     replaced: bool = False
     ephemeral: list[Object] = field(default_factory=list)
+    rooted: dict[str, Rooted] = field(default_factory=dict)
 
     def exists(self, now: datetime) -> bool:
         """Whether the server has it."""

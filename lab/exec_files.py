@@ -21,6 +21,8 @@ from typing import Final
 
 from lab.scenario import ScenarioContainer
 
+PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+
 
 class NoSuchProgramError(Exception):
     """The image has no such program; `str()` is its name."""
@@ -61,7 +63,7 @@ class Inside:
         return cls(
             hostname=hostname,
             files={path: content(text) for path, text in container.files.items()},
-            env={"HOSTNAME": hostname, "PATH": "/usr/local/bin:/usr/bin:/bin", **container.env},
+            env={"HOSTNAME": hostname, "PATH": PATH, **container.env},
             argv=(*container.command, *container.args) or (f"/app/{container.name}",),
             working_dir=container.working_dir or "/",
             user_id=container.run_as_user or 0,

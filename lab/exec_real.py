@@ -19,11 +19,11 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from lab.exec_files import NoSuchProgramError, content
+from lab.exec_files import PATH, NoSuchProgramError, content
 from lab.scenario import ScenarioContainer
 
 PROGRAMS: Final = (
@@ -31,7 +31,6 @@ PROGRAMS: Final = (
     *("env", "printenv", "test", "echo", "true", "false", "sleep", "yes"),
 )
 PIECE: Final = 32 * 1024
-_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _DEVICES: Final = ("null", "zero", "urandom")
 _UNSHARE: Final = (
     *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts"),
@@ -40,10 +39,10 @@ _UNSHARE: Final = (
 # $1 root, $2 working directory, the container's NAME=VALUEs, `--`, argv. Past pivot_root there is only what lies in the
 # root: hence a umount of its own, off the PATH. The container's variables come last: none of them (LD_PRELOAD, PATH)
 # may touch a program of the host.
-_ENTER: Final = """
+_ENTER: Final = f"""
 set -e; root=$1 work=$2; shift 2
 mount --bind "$root" "$root"
-for d in null zero urandom; do mount --bind /dev/$d "$root/dev/$d"; done
+for d in {" ".join(_DEVICES)}; do mount --bind /dev/$d "$root/dev/$d"; done
 mount -t proc proc "$root/proc"
 cd "$root"; pivot_root . .lab/host
 /.lab/umount -l /.lab/host
@@ -130,9 +129,7 @@ class _Root:
 
     def argv(self, argv: list[str], env: Mapping[str, str]) -> list[str]:
         """What runs argv inside, with `env` and nothing else; NoSuchProgramError where the root has no such program."""
-        places = (
-            [argv[0]] if "/" in argv[0] else [f"{folder}/{argv[0]}" for folder in env.get("PATH", _PATH).split(":")]
-        )
+        places = [argv[0]] if "/" in argv[0] else [f"{folder}/{argv[0]}" for folder in env.get("PATH", PATH).split(":")]
         for place in places:
             # Looked up by text alone: a link in the root must not lead this process out of it.
             path = self.path / place.lstrip("/")
@@ -152,13 +149,29 @@ class Output:
     code: int = 0
 
 
+@dataclass(slots=True)
+class Rooted:
+    """What a pod keeps of a container with `real_root`: its root, made at the first command, and the count of those."""
+
+    real: RealInside | None = None
+    count: int = 0
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def inside(self, container: ScenarioContainer, hostname: str) -> RealInside:
+        """The running container."""
+        async with self.making:
+            if self.real is None:
+                self.real = await asyncio.to_thread(RealInside, container, hostname)
+            return self.real
+
+
 class RealInside:
     """A running container with a root of its own. Each start of a container is a new one."""
 
     def __init__(self, container: ScenarioContainer, hostname: str) -> None:
         self.planned = container.exec
         self._root = _Root(container)
-        self._env = {"PATH": _PATH, "HOSTNAME": hostname, "LC_ALL": "C.UTF-8", **container.env}
+        self._env = {"PATH": PATH, "HOSTNAME": hostname, "LC_ALL": "C.UTF-8", **container.env}
 
     @property
     def path(self) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 
@@ -60,36 +60,38 @@ def not_started(program: str) -> Object:
 
 async def serve(request: web.Request, inside: Inside, argv: list[str], *, stdin: bool) -> web.StreamResponse:
     """Upgrade, run, answer. A shell with stdin and no `-c` is a session: each line is run as it comes."""
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise status.bad_request("Upgrade request required")
-    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_MAX_MESSAGE, timeout=2.0)
-    await socket.prepare(request)
-    try:
+
+    async def run(socket: web.WebSocketResponse) -> Object:
         if stdin and argv[0].rpartition("/")[2] in _SHELLS and "-c" not in argv and inside.shell:
-            final = await _session(socket, inside, argv[0])
-        else:
-            given = b"".join([data async for data in _typed(socket)]) if stdin and _reads(argv) else b""
-            result = inside.run(argv, given)
-            await _send(socket, result)
-            final = outcome(result.code)
-    except NoSuchProgramError as error:
-        final = not_started(str(error))
-    except ConnectionError:
-        return socket  # whoever asked has left
-    await socket.send_bytes(bytes([_ERROR]) + json.dumps(final).encode())
-    await socket.close()
-    return socket
+            return await _session(socket, inside, argv[0])
+        given = b"".join([data async for data in _typed(socket)]) if stdin and _reads(argv) else b""
+        result = inside.run(argv, given)
+        await _send(socket, result)
+        return outcome(result.code)
+
+    return await _answered(request, run)
 
 
 async def serve_real(request: web.Request, inside: RealInside, argv: list[str]) -> web.StreamResponse:
     """The same for a real program: streamed as it comes, cut as planned, killed when whoever asked has left."""
+
+    async def run(socket: web.WebSocketResponse) -> Object:
+        async with contextlib.aclosing(inside.run(argv)) as outputs:
+            return await _stream(request, socket, inside, outputs)
+
+    return await _answered(request, run)
+
+
+async def _answered(
+    request: web.Request, run: Callable[[web.WebSocketResponse], Awaitable[Object]]
+) -> web.StreamResponse:
+    """Upgrade, let `run` send what the command writes, and end with the Status that it returns."""
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise status.bad_request("Upgrade request required")
     socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_MAX_MESSAGE, timeout=2.0)
     await socket.prepare(request)
     try:
-        async with contextlib.aclosing(inside.run(argv)) as outputs:
-            final = await _stream(request, socket, inside, outputs)
+        final = await run(socket)
     except NoSuchProgramError as error:
         final = not_started(str(error))
     except ConnectionError:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +11,7 @@ from aiohttp import web
 from lab import exec_stream, rbac, status
 from lab.cluster_state import ClusterState, LivePod
 from lab.exec_files import Inside
-from lab.exec_real import RealInside
+from lab.exec_real import Rooted
 from lab.objects import Object
 from lab.resources import Asked
 from lab.scenario import ScenarioContainer, ScenarioLog
@@ -155,7 +152,7 @@ async def execute(state: ClusterState, request: web.Request, wanted: Asked, _: A
     if not container.real_root:
         return await exec_stream.serve(request, _running(state, pod, name), argv, stdin=stdin)
     _started(state, pod, container)
-    rooted = _ROOTS.setdefault(state, {}).setdefault((pod.uid, container.name), _Rooted())
+    rooted = pod.rooted.setdefault(container.name, Rooted())
     real = await rooted.inside(container, wanted.name)
     try:
         return await exec_stream.serve_real(request, real, argv)
@@ -163,26 +160,7 @@ async def execute(state: ClusterState, request: web.Request, wanted: Asked, _: A
         _after_exec(state, pod, container, rooted)
 
 
-@dataclass(slots=True, eq=False)
-class _Rooted:
-    """The root of a container with `real_root`, made at its first command, and how many commands there were."""
-
-    real: RealInside | None = None
-    count: int = 0
-    making: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def inside(self, container: ScenarioContainer, hostname: str) -> RealInside:
-        async with self.making:
-            if self.real is None:
-                self.real = await asyncio.to_thread(RealInside, container, hostname)
-            return self.real
-
-
-_ROOTS: Final[weakref.WeakKeyDictionary[ClusterState, dict[tuple[str, str], _Rooted]]] = weakref.WeakKeyDictionary()
-"""By pod UID and container; they go with their cluster."""
-
-
-def _after_exec(state: ClusterState, pod: LivePod, container: ScenarioContainer, rooted: _Rooted) -> None:
+def _after_exec(state: ClusterState, pod: LivePod, container: ScenarioContainer, rooted: Rooted) -> None:
     rooted.count += 1
     if rooted.count == container.exec.restart_after:
         # A new start: what was written into the root is gone, as in a cluster.
