@@ -38,7 +38,7 @@ RULES: Final = (
     Rule("", "pods/exec", ("get", "create")),
 )
 _PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-_MEND: Final = "get and create pods/exec, for the collector: apply deploy/rbac/ to the cluster"
+_MEND: Final = "get and create pods/exec, for the collector: apply deploy/rbac/collector.yaml"
 _CONNECT: Final = 3.0  # seconds
 _OPENING: Final = 10.0  # seconds until the handshake is over; fewer where the command's own are fewer
 _OPENING_BYTES: Final = 64 * 1024

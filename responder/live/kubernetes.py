@@ -277,7 +277,7 @@ def _body(reply: Any, asking: Asking, seconds: float) -> bytes:
 
 
 def _asking(verb: str, resource: str, on: str) -> Asking:
-    mend = f"{verb} {resource}: apply deploy/rbac/ to the cluster"
+    mend = f"{verb} {resource}: apply deploy/rbac/investigator.yaml to the cluster"
     return Asking(f"{verb} {resource} {on} of the cluster", mend=mend)
 
 
