@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,6 +42,7 @@ class Ground:
     publisher: pubsub_v1.PublisherClient
     subscriber: pubsub_v1.SubscriberClient
     environ: dict[str, str]
+    called: Callable[[], set[str]]
     minutes_later: int = 0
 
     def __call__(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -97,7 +98,7 @@ def ground(folder: Path, **changes: Any) -> Iterator[Ground]:
             "RESPONDER_STORE": str(folder / "records.db"),
             "RESPONDER_SCC_PARENT": SCENARIO.scc_parent,
         }
-        yield Ground(folder, publisher, subscriber, environ)
+        yield Ground(folder, publisher, subscriber, environ, lambda: {call["call"] for call in running.lab.journal})
 
 
 @pytest.fixture
@@ -166,8 +167,10 @@ def test_a_backfill_can_be_broken_off_and_run_again(tmp_path: Path, number: int)
             command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
         )
         until = time.monotonic() + 30
-        while here.stages() != ["admitted"] and time.monotonic() < until:
+        # Not before it hangs: one that is told to stop in the moment of claiming leaves its claim to the lease's end.
+        while "gke.GetCluster" not in here.called() and time.monotonic() < until:
             time.sleep(0.05)
+        assert here.stages() == ["admitted"]
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert (process.returncode, out) == (ExitCode.FAILED, "")
