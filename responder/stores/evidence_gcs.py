@@ -45,6 +45,9 @@ class BucketEvidence:
     def __init__(self, client: Client, bucket: str, prefix: str = "", *, patience: float = 60.0) -> None:
         # Safe to repeat: reads, pieces that carry their offset, and a creation that asks for generation 0.
         self._retry = DEFAULT_RETRY.with_timeout(patience)
+        # The client would ask for the bucket itself, in a thread, for traces that nobody collects: a right that is not
+        # granted, denied in the audit log again and again (github.com/googleapis/google-cloud-python/issues/17650).
+        client._bucket_metadata_cache = None  # noqa: SLF001 - it looks for None; its own switch is the environment's
         self._client, self._bucket = client, client.bucket(bucket)
         self._prefix = f"{prefix.strip('/')}/" if prefix else ""
         self._name = f"the evidence store gs://{bucket}/{prefix}"

@@ -14,9 +14,9 @@ import google_crc32c
 
 
 class Bucket(ThreadingHTTPServer):
-    """`objects` is what it holds, `largest` the longest body of one request; `fault` is answered to all where set.
+    """`objects` is what it holds, `largest` the longest body of one request, `paths` what was asked for.
 
-    `flips`: a bit of what arrives is lost on the way.
+    `fault` is answered to all where set. `flips`: a bit of what arrives is lost on the way.
     """
 
     daemon_threads = True
@@ -26,6 +26,7 @@ class Bucket(ThreadingHTTPServer):
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, tuple[str, bytearray]] = {}
         self.largest, self.fault, self.page, self.flips = 0, 0, 2, False
+        self.paths: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -114,6 +115,7 @@ class _Api(BaseHTTPRequestHandler):
 
     def _asked(self) -> tuple[bytes, dict[str, str]]:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.paths.add(urlsplit(self.path).path)
         self.server.largest = max(self.server.largest, len(body))
         return body, {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
 

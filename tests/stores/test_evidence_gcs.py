@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import threading
 import tracemalloc
 from collections.abc import Iterator
 
@@ -46,6 +47,20 @@ def test_a_file_of_any_size_is_read_back(server: Bucket, store: BucketEvidence, 
     place = kept(store, "r1/0001.zip", data)
     assert server.objects == {f"a/b/{place}": data}
     assert b"".join(store.open(place)) == data
+
+
+def test_nothing_is_asked_but_of_objects_and_no_thread_is_left(server: Bucket, store: BucketEvidence) -> None:
+    before = set(threading.enumerate())
+    place = kept(store, "r1/0001.zip", b"data")
+    assert (b"".join(store.open(place)), store.names("r1")) == (b"data", (place,))
+    with pytest.raises(StoreError):
+        b"".join(store.open("records/r1/none.zip"))
+    # Those that are left serve connections of the bucket on loopback.
+    assert {
+        thread.name for thread in threading.enumerate() if thread not in before and "request" not in thread.name
+    } == set()
+    assert server.paths
+    assert all("/o" in path or path.startswith("/upload/") for path in server.paths), server.paths
 
 
 def test_the_same_bytes_again_are_fine_and_others_are_refused(server: Bucket, store: BucketEvidence) -> None:
