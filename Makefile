@@ -44,7 +44,7 @@ bench: .venv/ready  ## speed and memory, as ratios within one run
 
 lock: .venv/ready  ## requirements.lock anew: names, versions, hashes, no address
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --extra cli --extra firestore --extra capture --extra storage --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
+	  --no-emit-index-url --no-emit-find-links --extra cli --extra firestore --extra capture --extra storage --extra review --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
 
 clean:  ## remove what was made
 	@rm -rf .venv .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,8 +6,10 @@
     ├── MalformedNotification   the bytes are not a notification: kept in `rejected`, acknowledged
     ├── Unanswered              a source gave no answer: becomes `Missing` in the record
     ├── SettingsError           the environment is wrong: said once, at start
+    ├── PolicyError             policy.toml is wrong: every action is held, investigating goes on
     ├── NoProgram               the container has no such program: another way is tried
-    ├── PolicyError             policy.toml is wrong: it allows nothing
+    ├── Refused                 an effect was refused: nothing happened
+    ├── Unconfirmed             an effect was asked for and no answer came: look before saying anything
     ├── Tampered                evidence is not what its manifest says
     ├── StoreError              the store failed: the message is delivered again
     │   ├── StaleClaim          the claim was taken over: this worker may write nothing more
@@ -58,16 +60,31 @@ class SettingsError(ResponderError):
     """A setting is absent or wrong; `str()` names the variable and what it must hold."""
 
 
-class Tampered(ResponderError):  # noqa: N818 - a statement about the evidence
-    """A sealed file or a manifest is not what it was; `str()` names what was changed, removed, reordered or swapped."""
+class PolicyError(ResponderError):
+    """policy.toml is wrong; `str()` names the line, the key and the mend."""
 
 
 class NoProgram(ResponderError):  # noqa: N818 - a statement about the container
     """The container has no such program (distroless, or another tool set)."""
 
 
-class PolicyError(ResponderError):
-    """policy.toml is wrong; `str()` names the line, the key and the mend."""
+class Refused(ResponderError):  # noqa: N818 - a statement about the effect
+    """The API refused before anything happened. `why` as in Unanswered; `retry` where it may be allowed later."""
+
+    def __init__(self, why: Why, detail: str, *, mend: str = "", retry: bool = False) -> None:
+        super().__init__(f"{why}: {detail}")
+        self.why: Why = why
+        self.detail = detail
+        self.mend = mend
+        self.retry = retry
+
+
+class Unconfirmed(ResponderError):  # noqa: N818 - a statement about the effect
+    """The request left and its answer did not come: the effect may or may not have happened."""
+
+
+class Tampered(ResponderError):  # noqa: N818 - a statement about the evidence
+    """A sealed file or a manifest is not what it was; `str()` names what was changed, removed, reordered or swapped."""
 
 
 class StoreError(ResponderError):

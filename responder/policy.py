@@ -18,8 +18,8 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, Valid
 from responder import names
 from responder.errors import PolicyError
 from responder.evidence import Evidence, Model
+from responder.record import Mode
 
-Remediate = Literal["off", "shadow", "approve", "auto"]
 OwnerKind = Literal["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob"]
 """What may own a pod that is deleted. A bare pod has no owner and cannot be named: it would be gone for good."""
 
@@ -84,7 +84,7 @@ class ProjectPolicy(_Strict):
 
     id: ProjectId
     number: ProjectNumber
-    remediate: Remediate = "off"
+    remediate: Mode = "off"
     capture: bool = False
     least_verdict: Literal["suspicious", "malicious"] = "malicious"
     owner_kinds: tuple[OwnerKind, ...] = ("Deployment",)
@@ -112,10 +112,11 @@ class ProjectPolicy(_Strict):
 
 
 class Policy(_Strict):
-    """What policy.toml says; `sha256` is of the file's bytes."""
+    """What policy.toml says; `sha256` is of the file's bytes. `problem` is why it is not in force."""
 
     project: tuple[ProjectPolicy, ...] = ()
     sha256: str = ""
+    problem: str = ""
 
     def of(self, project_id: str, number: str) -> ProjectPolicy | None:
         """The project's entry where id and number both agree; None where it is not named, or one of them differs."""
@@ -123,6 +124,10 @@ class Policy(_Strict):
             if (project.id, project.number) == (project_id, number):
                 return project
         return None
+
+
+NONE: Final = Policy()
+"""No policy is set: nothing is allowed."""
 
 
 def parse(data: bytes) -> Policy:
@@ -137,8 +142,8 @@ def parse(data: bytes) -> Policy:
         raise PolicyError(f"line {line}: not UTF-8: save the file as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PolicyError(f"no TOML: {error}") from None
-    if "sha256" in table:
-        raise PolicyError(f"line {_line(text, ('sha256',))}: sha256 is not a key of this file: remove it")
+    for ours in sorted({"sha256", "problem"} & set(table)):
+        raise PolicyError(f"line {_line(text, (ours,))}: {ours} is not a key of this file: remove it")
     try:
         policy = Policy.model_validate(_frozen(table))
     except ValidationError as error:

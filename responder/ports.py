@@ -6,7 +6,7 @@ Every call carries a timeout of its own, so that a thread that waits for it ends
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         Workload,
     )
     from responder.finding import ClusterRef, Finding, Target
+    from responder.policy import Policy
     from responder.record import (
+        Method,
         Record,
         RecordedFinding,
         ReviewEntry,
@@ -221,7 +223,11 @@ class Collector(Protocol):
         """
 
 
-# --- step 5: the evidence store ---------------------------------------------------------------------------------------
+class Collect(Protocol):
+    """Opens the way to one cluster for the collector."""
+
+    def __call__(self, access: Access) -> Collector:
+        """Commands in the cluster behind `access`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +266,178 @@ class EvidenceStore(Protocol):
 
     def names(self, record_id: str) -> tuple[str, ...]:
         """The places of a record's files, sorted."""
+
+
+# --- step 7, under the remediator's identity --------------------------------------------------------------------------
+
+
+class Remover(Protocol):
+    """Deletes one pod of one cluster, by UID. Each call is one request, never repeated by us or by a library.
+
+    Raises Refused where the API server said no (nothing happened), Unconfirmed where the request left and no readable
+    answer came. An empty name or UID is a ValueError before anything is sent.
+    """
+
+    def rehearse(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
+        """The delete as a dry run on the server, admission and precondition included."""
+
+    def delete(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
+        """`DELETE` with `preconditions.uid`; returning means that the API server took it, not that the pod is gone."""
+
+    def evict(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
+        """Eviction, with the same precondition; a disruption budget's no is Refused("quota", retry=True)."""
+
+
+class Remove(Protocol):
+    """Opens the way to one cluster for the remediator."""
+
+    def __call__(self, access: Access) -> Remover:
+        """Deletes in the cluster behind `access`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brake:
+    """Whether a brake is pulled. `project` empty: for all."""
+
+    on: bool
+    project: str
+    why: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be done, saved before it is. `key` is of cluster, namespace and pod UID: one action for each.
+
+    `workload` is `project/location/cluster/namespace/Kind/name` of the top owner, `image_digest` that of the container.
+    """
+
+    key: str
+    record_id: str
+    project: str
+    namespace: str
+    workload: str
+    image_digest: str
+    pod: str
+    uid: str
+    method: Method
+    at: datetime
+    approval: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most `most` intents with this `scope` (`project`, `namespace` or `workload`) within `within`."""
+
+    scope: Literal["project", "namespace", "workload"]
+    most: int
+    within: timedelta
+
+
+IntentState = Literal["intended", "sent", "settled"]
+"""`intended`: nothing has left us. `sent`: the request may have left; never sent again. `settled`: it was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intended:
+    """An intent as it stands, and each step that it took (`STATE: detail`), oldest first."""
+
+    intent: Intent
+    state: IntentState
+    outcome: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A question to the project's approvers, and its answer. `binding` is of record, UID, action and evidence.
+
+    `state`: waiting, approved, rejected, used. `until` is when it expires, approved or not.
+    """
+
+    binding: str
+    record_id: str
+    project: str
+    uid: str
+    asked_at: datetime
+    until: datetime
+    state: Literal["waiting", "approved", "rejected", "used"] = "waiting"
+    by: str = ""
+    at: datetime | None = None
+    why: str = ""
+
+
+class Actions(Protocol):
+    """The second store: brakes, intents, rate tokens, approvals. `respond` and `sweep` have no right to write it.
+
+    Every method raises StoreError where the store fails. Everything in it is append-only or moves one way.
+    """
+
+    def brake(self, project: str) -> Brake | None:
+        """The brake that is on for this project (the one for all goes first), or None where none is."""
+
+    def set_brake(self, brake: Brake) -> None:
+        """Pull or let go; who, when and why stay in the history."""
+
+    def brakes(self) -> tuple[Brake, ...]:
+        """Every act on a brake, oldest first."""
+
+    def intend(self, intent: Intent, limits: Sequence[Limit]) -> Intended | str:
+        """Keep the intent once, in one step with the count of its limits: the intent, or which limit is used up.
+
+        An intent of that key that is there already is returned as it stands, whatever the limits say.
+        """
+
+    def intent(self, key: str) -> Intended | None:
+        """The intent of a pod, if there is one."""
+
+    def send(self, key: str, now: datetime) -> bool:
+        """`intended` becomes `sent`: True for the one caller that may send the request, False for every other."""
+
+    def settle(self, key: str, outcome: str, detail: str, now: datetime) -> None:
+        """What was seen; the state becomes `settled` where the outcome is one that does not change any more."""
+
+    def answered(self, workload: str, image_digest: str) -> str:
+        """Key of an intent that was sent for this workload with this image, empty where there is none."""
+
+    def intents(self, project: str = "", limit: int = 100) -> tuple[Intended, ...]:
+        """The latest, newest first."""
+
+    def ask(self, approval: Approval) -> Approval:
+        """Keep the question once; the one that is there with this binding is returned as it stands."""
+
+    def approval(self, binding: str) -> Approval | None:
+        """The question with this binding."""
+
+    def waiting(self, record_id: str = "") -> tuple[Approval, ...]:
+        """Questions that wait for an answer, oldest first."""
+
+    def answer(self, binding: str, *, approve: bool, by: str, why: str, now: datetime) -> Approval:
+        """Approve or reject; Refused where there is none, it was answered, or its time is over."""
+
+    def use(self, binding: str, key: str, now: datetime) -> bool:
+        """Spend an approval on the intent `key`: True for the first time before `until`, and for that key again."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class WriteBack(Protocol):
+    """What Security Command Center is told of the outcome. Marks of others are never touched."""
+
+    def marks(self, name: str, canonical_name: str, marks: Mapping[str, str]) -> None:
+        """Set these marks on the finding, and no other."""
+
+    def external_system(self, name: str, canonical_name: str, *, uid: str, uri: str, status: str) -> None:
+        """Where the record of the finding is."""
+
+
+class Channel(Protocol):
+    """A way to people. Sends one message; raises Unanswered where it was not taken. No address is in any text."""
+
+    def send(self, body: Mapping[str, object], *, thread: str) -> None:
+        """One card; `thread` groups the messages of one record where the channel can."""
 
 
 # --- the store --------------------------------------------------------------------------------------------------------
@@ -394,6 +572,12 @@ class Records(Protocol):
     def published(self, record_id: str, revision: int) -> None:
         """Note that this revision went out; an older one than is noted changes nothing."""
 
+    def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records that `act` is to be asked for: `provenance.act` is `wanted`, and its time has come.
+
+        Its time is `provenance.act_due`; at once where that is None. Oldest first.
+        """
+
     def findings_page(self, record_id: str, *, after: str = "", limit: int = 200) -> tuple[RecordedFinding, ...]:
         """At most `limit` of `findings`, those that follow the finding whose key is `after` (empty: the first).
 
@@ -438,11 +622,30 @@ class Outbox(Protocol):
         """Send one, at least once; returns when it was taken."""
 
 
+class Summons(Protocol):
+    """Asks `act` to look at a record: the id of it, and nothing else, to the action topic."""
+
+    def summon(self, record_id: str) -> None:
+        """Send the id, at least once; returns when it was taken."""
+
+
 class Clock(Protocol):
     """The time now, aware, UTC."""
 
     def __call__(self) -> datetime:
         """Now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """What `act` alone has. `collect` and `remove` are None where RESPONDER_READ_ONLY is set: they are not built."""
+
+    actions: Actions
+    evidence: EvidenceStore
+    collect: Collect | None
+    remove: Remove | None
+    identity: str
+    sleep: Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -460,3 +663,6 @@ class World:
     now: Clock
     outbox: Outbox | None = None
     tuning: Callable[[], Tuning] | None = None
+    policy: Callable[[], Policy] | None = None
+    summons: Summons | None = None
+    act: Acting | None = None

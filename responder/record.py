@@ -104,21 +104,67 @@ class Triage(Model):
     tuning: str = Field(default="", description="sha256 of triage.toml, or why it is not in force")
 
 
-class Decision(Model):
-    """What may be done. `hold` until answering exists."""
-
-    kind: Literal["hold"] = "hold"
-    reasons: tuple[str, ...]
+Mode = Literal["off", "shadow", "approve", "auto"]
+Method = Literal["delete", "evict"]
 
 
-class Outcome(Model):
-    """What really happened."""
+class Guard(Model):
+    """One condition of an action and its answer. `ok` None: it could not be answered, which counts as a no."""
 
-    kind: Literal["held"] = "held"
+    name: str
+    ok: bool | None
     detail: str
 
 
-Lane = Literal["finding", "related", "audit", "pod", "pod_log", "node", "cluster", "responder"]
+class Decision(Model):
+    """What may be done, with every guard that was asked. `respond` says what would be done; only `act` decides.
+
+    `would` is what the guards alone allow: it differs from `kind` in mode `shadow`, while an approval is waited for,
+    and where `respond` made it. `uid` is the one pod that may be deleted. `policy` is the sha256 of policy.toml, or why
+    none is in force. `binding` is what an approval is bound to (`act.binding`), empty where none is asked for.
+    """
+
+    kind: Literal["hold", "await_approval", "delete_pod"] = "hold"
+    would: Literal["hold", "delete_pod"] = "hold"
+    reasons: tuple[str, ...]
+    guards: tuple[Guard, ...] = ()
+    mode: Mode = "off"
+    uid: str = ""
+    method: Method = "delete"
+    grace_seconds: int = 0
+    made_by: Literal["respond", "act"] = "respond"
+    made_at: datetime | None = None
+    policy: str = ""
+    binding: str = ""
+    approve_by: datetime | None = Field(default=None, description="when an approval that is waited for expires")
+
+
+class Replacement(Model):
+    """The pod that its owner made in the place of the deleted one, as the cluster showed it."""
+
+    name: str
+    uid: str
+    phase: str
+    same_image: bool | None = Field(description="None: the cluster does not tell its digest yet")
+    seen_at: datetime
+    compiles_again: str = Field(default="", description="id of the record in which it does")
+
+
+class Outcome(Model):
+    """What really happened to the pod.
+
+    `deleted`: seen gone after our request. `terminating`: marked for deletion, still there (a finalizer, or its grace).
+    `gone`: it was not there any more before we did anything. `replaced`: its name is another pod's. `failed`: refused,
+    nothing happened. `unknown`: the request left, and what became of it could not be seen yet.
+    """
+
+    kind: Literal["held", "deleted", "terminating", "gone", "replaced", "failed", "unknown"] = "held"
+    detail: str
+    at: datetime | None = None
+    replacement: Replacement | None = None
+
+
+Lane = Literal["finding", "related", "audit", "pod", "pod_log", "node", "cluster", "action", "responder"]
 
 
 class TimelineEntry(Model):
@@ -309,10 +355,32 @@ class Capture(Model):
 
 
 class Action(Model):
-    """An effect on the cluster; none until answering exists."""
+    """One effect on the cluster that was tried, and what became of it. Written from what happened."""
 
-    kind: str
+    id: str
+    kind: Method
+    uid: str
+    namespace: str
+    pod: str
+    at: datetime
     result: str
+    approved_by: str = ""
+
+
+Audience = Literal["team", "owner"]
+
+
+class Notice(Model):
+    """One message to people. `id` is the same each time that it is sent: at least once, told apart by it."""
+
+    id: str
+    audience: Audience
+    channel: str = Field(description="the channel's name in notices.toml, never its address")
+    verdict: Verdict
+    outcome: str
+    at: datetime
+    sent: bool
+    detail: str = ""
 
 
 class Gap(Model):
@@ -336,13 +404,14 @@ class Traits(Model):
     shapes: tuple[str, ...] = ()
 
 
-RoundKind = Literal["first", "joined", "gaps", "look", "again"]
+RoundKind = Literal["first", "joined", "gaps", "look", "again", "act"]
 
 
 class Round(Model):
     """One time that sources were asked: why, which questions, and which of them got an answer.
 
-    `gaps`: what had no answer was asked again. `look`: what follows a compiler comes later, and was looked for.
+    `gaps`: what had no answer was asked again. `look`: what follows a compiler comes later, and was looked for. `act`:
+    finding and pod were verified anew before anything was done to the pod.
     """
 
     kind: RoundKind = "first"
@@ -367,6 +436,10 @@ class Provenance(Model):
     traits: Traits = Traits()
     due: datetime | None = Field(default=None, description="when sources are asked again; None: the record is final")
     read: int = Field(default=0, description="occurrences of findings that this record tells of")
+    act: Literal["none", "wanted", "done"] = Field(
+        default="none", description="whether `act` is to look at this revision: its project opted in"
+    )
+    act_due: datetime | None = Field(default=None, description="when `act` is asked again: it waits for something")
     errors: tuple[str, ...] = ()
 
 
@@ -393,9 +466,11 @@ class Record(Model):
     steps: tuple[Step, ...]
     links: dict[str, str]
     commands: tuple[Command, ...]
+    forecast: tuple[str, ...] = Field(default=(), description="what the pod's owner does once it is deleted")
     capture: Capture | None = None
     artifacts: tuple[Artifact, ...] = ()
     actions: tuple[Action, ...] = ()
+    notices: tuple[Notice, ...] = ()
     review: Review = Review()
     provenance: Provenance
     redactions: Redactions = Redactions()

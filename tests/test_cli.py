@@ -188,7 +188,8 @@ def test_the_schema_of_the_file_is_that_of_the_models_and_holds_for_a_record(cli
             "timeline",
             "steps",
         ),
-        *("links", "commands", "capture", "artifacts", "actions", "review", "provenance", "redactions"),
+        *("links", "commands", "forecast", "capture", "artifacts", "actions", "notices", "review"),
+        *("provenance", "redactions"),
     ]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(document | {"surprise": 1}, json.loads(printed))

@@ -78,6 +78,8 @@ def _words(record: Record) -> dict[str, str | int | None]:
         "stage": record.provenance.stage,
         "read": record.provenance.read,
         "due": stamp(record.provenance.due) if record.provenance.due else None,
+        "act": record.provenance.act,
+        "act_due": stamp(record.provenance.act_due) if record.provenance.act_due else None,
         "verdict": record.triage.verdict,
         "summary": report.summary(record),
         "gaps": len(record.provenance.gaps),

@@ -29,8 +29,10 @@ class Connection(sqlite3.Connection):
 class File:
     """A connection for each thread, opened at its first use; SQLite's own errors become `StoreError`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: tables.Schema = tables.RECORDS) -> None:
         self._path = path
+        self._schema = schema
+        self._name = f"the {schema.what} {path}"
         self._local = threading.local()
         self._lock = threading.Lock()
         self._turn = (os.getpid(), threading.Lock())
@@ -40,7 +42,7 @@ class File:
         """This thread's connection; a child of fork opens its own, since SQLite's do not survive one."""
         held: tuple[int, Connection] | None = getattr(self._local, "held", None)
         if held is None or held[0] != os.getpid():
-            db = _connect(self._path)
+            db = _connect(self._path, self._schema)
             with self._lock:
                 self.open.add(db)
             self._local.held = held = (os.getpid(), db)
@@ -53,10 +55,10 @@ class File:
             yield
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-            message = f"the record store {self._path} failed: {name}"
+            message = f"{self._name} failed: {name}"
             raise StoreError(message) from error
         except OSError as error:
-            message = f"the record store {self._path} cannot be opened: {error.strerror}"
+            message = f"{self._name} cannot be opened: {error.strerror}"
             raise StoreError(message) from error
 
     @contextmanager
@@ -80,7 +82,7 @@ class File:
         if pid != os.getpid():  # of the parent, one of whose threads may have held it at the fork
             self._turn = _, turn = os.getpid(), threading.Lock()
         if not turn.acquire(timeout=_BUSY_SECONDS):
-            raise StoreError(f"the record store {self._path} failed: other threads write for too long")
+            raise StoreError(f"{self._name} failed: other threads write for too long")
         try:
             yield
         finally:
@@ -105,12 +107,12 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _connect(path: Path) -> Connection:
+def _connect(path: Path, schema: tables.Schema) -> Connection:
     _make(path)
     # Closing may be another thread's, `close()` that is; use never is.
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection)
     try:
-        tables.prepare(db, tries=_OPEN_TRIES)
+        tables.prepare(db, schema, tries=_OPEN_TRIES)
     except BaseException:
         db.close()
         raise

@@ -101,9 +101,10 @@ class FirestoreRecords:
         # Should the save fail, the parts stay: it may have been written all the same, and its answer lost.
         body = firestore_bodies.fields(self._database, path, columns.pop("json").encode(), written=written)
         traits = [name_of(*pair) for pair in trait_pairs(record.provenance.traits)][:_MOST_TRAITS]
-        columns["due"] = columns["due"] or ""
+        columns |= {"due": columns["due"] or "", "act_due": columns["act_due"] or ""}
         own = {"summary": short(columns["summary"]), "traits": traits, "is_saved": True, "written": written}
         own["outgoing"] = columns["stage"] == "finished"
+        own["act_wanted"] = own["outgoing"] and columns["act"] == "wanted"
         for _ in self._database.rounds(f"record {record.id}"):
             head = self._claims.held(claim, self._now())
             if head.data["written"] == written:  # by an attempt whose answer was lost
@@ -245,6 +246,21 @@ class FirestoreRecords:
             for row in self._database.ask(firestore_queries.OF_KEYS, asked):
                 wanted.pop(row.data["key_hash"], None)
         return frozenset(wanted.values())
+
+    def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records that `act` is to be asked for, and whose time for it has come; oldest first.
+
+        Those that wait for their time are read and passed over: they are few, those with a question to an approver.
+        """
+        found: list[str] = []
+        asked = Asked(equal=(True,), limit=_PAGE)
+        while len(found) < limit:
+            rows = self._database.ask(firestore_queries.WANTING, asked)
+            found += [row.id for row in rows if row.data["act_due"] <= stamp(now)]
+            if len(rows) < _PAGE:
+                break
+            asked = replace(asked, after=rows[-1])
+        return tuple(found[: max(limit, 0)])
 
     def unpublished(self, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records whose latest revision was not published; oldest first."""

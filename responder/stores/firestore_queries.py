@@ -109,6 +109,14 @@ UNPUBLISHED: Final = Query(
     collection="records", equal=("outgoing",), order=(("window_start", "ASCENDING"),), fields=("window_start",)
 )
 
+WANTING: Final = Query(
+    collection="records",
+    equal=("act_wanted",),
+    order=(("window_start", "ASCENDING"),),
+    fields=("window_start", "act_due"),
+)
+"""Finished records that `act` is to be asked for; `act_due` is empty where that is at once."""
+
 OF_KEYS: Final = Query(collection="occurrences", any_of="key_hash", fields=("key_hash",))
 
 REJECTED: Final = Query(
@@ -143,6 +151,7 @@ QUERIES: Final = (
     PRECEDENTS,
     DUE,
     UNPUBLISHED,
+    WANTING,
     OF_KEYS,
     REJECTED,
     COUNTERS,

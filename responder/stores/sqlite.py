@@ -251,6 +251,12 @@ class SqliteRecords:
             known = {row[0] for row in rows.fetchall()}
         return frozenset(key for cleaned, key in wanted.items() if cleaned not in known)
 
+    def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records that `act` is to be asked for, and whose time for it has come; oldest first."""
+        with self._file.errors():
+            rows = self._file.db().execute(_WANTING, (stamp(now), max(limit, 0)))
+            return tuple(row[0] for row in rows.fetchall())
+
     def unpublished(self, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records whose latest revision was not published; oldest first."""
         with self._file.errors():
@@ -346,6 +352,11 @@ class SqliteRecords:
 _SAVED: Final = (
     "SELECT r.json, e.json FROM records AS r JOIN evidence AS e ON e.record_id = r.id"
     " WHERE r.id = ? AND r.json IS NOT NULL"
+)
+_WANTING: Final = (
+    # "+": else the index by stage is taken, which is of every record that is finished.
+    "SELECT id FROM records WHERE act = 'wanted' AND +stage = 'finished' AND (act_due IS NULL OR act_due <= ?)"
+    " ORDER BY window_start, id LIMIT ?"
 )
 _HAS_UNREAD: Final = "read < (SELECT COUNT(*) FROM occurrences WHERE record_id = records.id)"
 _OCCURRENCES: Final = (

@@ -1,15 +1,31 @@
-"""The tables behind the record store, and how a file is made ready. Touches the file that it is handed."""
+"""The tables behind the record store, and how a store's file is made ready. Touches the file that it is handed."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from responder.errors import StoreError
 
-VERSION: Final = 1
-"""`PRAGMA user_version` of a file that has these tables."""
+VERSION: Final = 2
+"""`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """The tables of one kind of store. `version` is the file's `PRAGMA user_version`; no two kinds share one.
+
+    `upgrades` has the statements that make a file of the version before into one of that version.
+    """
+
+    what: str
+    version: int
+    text: str
+    upgrades: Mapping[int, str] = field(default_factory=dict)
+
 
 LINE: Final = (
     "id, window_start, project_id, project_number, cluster, location, namespace, pod, container,"
@@ -40,6 +56,8 @@ CREATE TABLE records (
     holder TEXT NOT NULL DEFAULT '',
     expires TEXT NOT NULL DEFAULT '',
     due TEXT,
+    act TEXT,
+    act_due TEXT,
     read INTEGER NOT NULL DEFAULT 0,
     published INTEGER NOT NULL DEFAULT 0,
     json TEXT,
@@ -102,8 +120,20 @@ CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 """
 
 
-def prepare(db: sqlite3.Connection, *, tries: int) -> None:
-    """Set the connection up, and make the tables where the file is new. StoreError for a file of a later version."""
+_BY_ACT: Final = "CREATE INDEX records_by_act ON records (window_start, id) WHERE act = 'wanted';"
+_TO_2: Final = f"""
+ALTER TABLE records ADD COLUMN act TEXT;
+ALTER TABLE records ADD COLUMN act_due TEXT;
+{_BY_ACT}
+"""
+RECORDS: Final = Schema(what="record store", version=VERSION, text=_TABLES + _BY_ACT, upgrades={2: _TO_2})
+
+
+def prepare(db: sqlite3.Connection, schema: Schema = RECORDS, *, tries: int) -> None:
+    """Set the connection up; make the tables where the file is new, and bring an older file up to date in its place.
+
+    StoreError for a file of a later version, or of another kind of store.
+    """
     for left in reversed(range(tries)):
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -116,21 +146,35 @@ def prepare(db: sqlite3.Connection, *, tries: int) -> None:
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
     found = _version(db)
-    if found == 0:
-        _create(db)
-    elif found != VERSION:
-        message = f"the record store has version {found}, this responder knows {VERSION}: use the one that wrote it"
+    if found == schema.version:
+        return
+    if _steps(schema, found) is None:
+        message = (
+            f"the {schema.what} has version {found}, this responder knows {schema.version}: use the one that wrote it"
+        )
         raise StoreError(message)
+    _create(db, schema)
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _steps(schema: Schema, found: int) -> list[str] | None:
+    """What makes a file of the version `found` (0: a new one) into today's; None where nothing does."""
+    if found == 0:
+        return [schema.text]
+    versions = range(found + 1, schema.version + 1)
+    if found > schema.version or not set(versions) <= set(schema.upgrades):
+        return None
+    return [schema.upgrades[version] for version in versions]
+
+
+def _create(db: sqlite3.Connection, schema: Schema) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         # Asked again: another process may have made them while this one waited.
-        if _version(db) == 0:
-            for statement in _statements():
+        for text in _steps(schema, _version(db)) or ():
+            for statement in _statements(text):
                 db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
+        if _version(db) < schema.version:
+            db.execute(f"PRAGMA user_version = {schema.version}")
     except BaseException:
         db.execute("ROLLBACK")
         raise
@@ -141,11 +185,11 @@ def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _statements() -> list[str]:
+def _statements(tables: str) -> list[str]:
     """The tables one by one: `executescript` would commit before it begins, and two processes would both create."""
     statements: list[str] = []
     text = ""
-    for line in _TABLES.splitlines():
+    for line in tables.splitlines():
         text += line + "\n"
         if sqlite3.complete_statement(text):
             statements.append(text.strip())

@@ -244,6 +244,14 @@ class MemoryRecords:
             known = {key for row in self.rows.values() for key in row.findings}
         return frozenset(key for key in keys if words.clean(key) not in known)
 
+    def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records that `act` is to be asked for, and whose time for it has come; oldest first."""
+        with self._lock:
+            rows = sorted(self.rows.values(), key=lambda row: (row.start, row.id))
+            said = [(row.id, row.record.provenance) for row in rows if row.record and self._finished(row)]
+        wanted = [one for one, told in said if told.act == "wanted" and (told.act_due is None or told.act_due <= now)]
+        return tuple(wanted[: max(limit, 0)])
+
     def unpublished(self, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records of which no revision, or an older one, was published; oldest first."""
         with self._lock:

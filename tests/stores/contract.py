@@ -712,3 +712,37 @@ class RecordsContract:
         records.published(record_id, 2)
         records.published(record_id, 1)
         assert records.unpublished() == ()
+
+    def test_a_finished_record_that_act_is_wanted_for_is_told_until_act_has_been(self, records: Records) -> None:
+        record_id = admitted(records)
+        assert records.wanting(LATER) == ()
+        claim = claimed(records, record_id)
+        records.save(told(record_id, act="wanted", stage="gathered"), claim)
+        assert records.wanting(LATER) == ()
+        records.save(told(record_id, act="wanted"), claim)
+        assert records.wanting(NOW) == (record_id,)
+        records.release(claim, 1)
+        assert records.wanting(NOW) == (record_id,)
+        again = claimed(records, record_id, "m-2")
+        records.save(told(record_id, act="done"), again)
+        assert records.wanting(LATER) == ()
+
+    def test_a_record_that_act_comes_back_to_is_told_when_its_time_has_come(self, records: Records) -> None:
+        record_id = admitted(records)
+        when = NOW + timedelta(minutes=15)
+        records.save(told(record_id, act="wanted", act_due=when), claimed(records, record_id))
+        assert records.wanting(when - timedelta(microseconds=1)) == ()
+        assert records.wanting(when) == (record_id,)
+        loaded = records.load(record_id)
+        assert loaded is not None
+        assert (loaded.provenance.act, loaded.provenance.act_due) == ("wanted", when)
+
+    def test_what_act_is_wanted_for_is_told_oldest_first_past_those_that_wait(self, records: Records) -> None:
+        ids = {n: admitted(records, key=f"1/{n}", event_time=minutes(n * 61)) for n in (3, 0, 2, 1)}
+        for n, record_id in ids.items():
+            when = LATER if n == 0 else None
+            records.save(told(record_id, act="wanted", act_due=when), claimed(records, record_id, f"m-{n}"))
+        assert records.wanting(NOW) == (ids[1], ids[2], ids[3])
+        assert records.wanting(NOW, limit=2) == (ids[1], ids[2])
+        assert records.wanting(LATER, limit=1) == (ids[0],)
+        assert records.wanting(LATER, limit=0) == ()

@@ -19,7 +19,7 @@ from responder.stores.firestore import FirestoreRecords
 from responder.stores.firestore_admission import Arrival, Place
 from responder.stores.firestore_calls import Change, Conflict, Create, Database
 from tests.builders import TARGET, a_delivery, a_finding, a_record
-from tests.stores.contract import LEASE, NOW, RecordsContract, Watch, admitted, claimed, entry, minutes
+from tests.stores.contract import LEASE, NOW, RecordsContract, Watch, admitted, claimed, entry, minutes, told
 
 pytestmark = pytest.mark.skipif(not emulators.available("firestore"), reason=emulators.missing("firestore"))
 
@@ -59,6 +59,22 @@ class TestFirestore(RecordsContract):
             arrivals = [Arrival(one, TARGET, a_delivery(), f"w{one.key}") for one in findings[at : at + 200]]
             database.commit(*(write for one in arrivals for write in admissions.writes(one, place, is_new=True)))
         return record_id
+
+
+def test_records_that_wait_by_the_page_do_not_hide_those_that_act_is_wanted_for_now(
+    firestore: emulators.Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert firestore.process.poll() is None
+    monkeypatch.setattr("responder.stores.firestore._PAGE", 2)
+    records = FirestoreRecords(Database(f"wanting-{next(_numbers)}", "(default)"), now=Watch())
+    ids = [admitted(records, key=f"1/{n}", event_time=minutes(n * 61)) for n in range(7)]
+    for n, record_id in enumerate(ids):
+        due = None if n in {4, 6} else NOW + LEASE
+        records.save(told(record_id, act="wanted", act_due=due), claimed(records, record_id, f"m-{n}"))
+    assert records.wanting(NOW) == (ids[4], ids[6])
+    assert records.wanting(NOW, limit=1) == (ids[4],)
+    assert records.wanting(NOW + LEASE) == tuple(ids)
+    records.close()
 
 
 class Lossy(Database):

@@ -16,8 +16,9 @@ import pytest
 from responder.errors import StoreError
 from responder.evidence import Missing
 from responder.ports import RecordQuery
-from responder.stores.sqlite import SqliteRecords
-from tests.stores.contract import ROOT, Watch, admitted, claimed, entry, saved, told
+from responder.stores import tables
+from responder.stores.sqlite import _WANTING, SqliteRecords
+from tests.stores.contract import LEASE, NOW, ROOT, Watch, admitted, claimed, entry, saved, told
 
 
 @pytest.fixture
@@ -119,6 +120,35 @@ def test_a_file_of_a_later_version_is_left_alone(records: SqliteRecords, tmp_pat
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="version 99"):
         SqliteRecords(tmp_path / "records.db", now=Watch()).counters()
+
+
+_OF_VERSION_1 = (
+    "DROP INDEX records_by_act; ALTER TABLE records DROP COLUMN act; ALTER TABLE records DROP COLUMN act_due;"
+)
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    old = SqliteRecords(tmp_path / "records.db", now=Watch())
+    record = saved(old)
+    old.close()
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        before = db.execute("SELECT sql FROM sqlite_schema WHERE name = 'records_by_act'").fetchall()
+        db.executescript(f"{_OF_VERSION_1} PRAGMA user_version = 1;")
+    records = SqliteRecords(tmp_path / "records.db", now=Watch())
+    assert records.load(record.id) == record
+    assert records.wanting(record.provenance.window_end) == ()
+    records.save(told(record.id, act="wanted"), claimed(records, record.id, "m-2", NOW + LEASE))
+    assert records.wanting(record.provenance.window_end) == (record.id,)
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (tables.VERSION,)
+        assert db.execute("SELECT sql FROM sqlite_schema WHERE name = 'records_by_act'").fetchall() == before
+    records.close()
+
+
+def test_what_act_is_wanted_for_is_found_without_a_look_at_the_other_records(records: SqliteRecords) -> None:
+    saved(records)
+    plan = records._file.db().execute(f"EXPLAIN QUERY PLAN {_WANTING}", ("", 1)).fetchall()
+    assert [row[-1] for row in plan] == ["SCAN records USING INDEX records_by_act"]
 
 
 def test_what_is_written_waits_for_the_disk_except_for_counts(records: SqliteRecords) -> None:
