@@ -31,6 +31,10 @@ class Settings:
     records_topic: str = ""
     triage: str = ""
     evidence: str = "evidence"
+    policy: str = ""
+    action_topic: str = ""
+    actions: str = ""
+    read_only: bool = False
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -50,6 +54,12 @@ def read(environ: Mapping[str, str]) -> Settings:
         # Cloud Run's file system is in memory, and each instance has its own: findings would be lost, and pods acted on
         # twice. https://cloud.google.com/run/docs/container-contract
         message = "RESPONDER_STORE must be firestore:PROJECT/DATABASE on Cloud Run: a file is lost with its instance"
+        raise SettingsError(message)
+    if "K_SERVICE" in environ and given.get("RESPONDER_ACTIONS", "firestore:").partition(":")[0] != "firestore":
+        message = "RESPONDER_ACTIONS must be firestore:PROJECT/DATABASE on Cloud Run: a file is lost with its instance"
+        raise SettingsError(message)
+    if given.get("RESPONDER_ACTIONS") is not None and given["RESPONDER_ACTIONS"] == given.get("RESPONDER_STORE"):
+        message = "RESPONDER_ACTIONS must not be RESPONDER_STORE: who writes records may not write approvals"
         raise SettingsError(message)
     values: dict[str, Any] = {_READERS[name][0]: _READERS[name][1](name, text) for name, text in given.items()}
     return Settings(**values)
@@ -98,6 +108,13 @@ def _evidence(name: str, text: str) -> str:
         message = f"{name} is {text!r}: it must be gs://BUCKET or gs://BUCKET/PREFIX, or the path of a folder"
         raise SettingsError(message)
     return text
+
+
+def _yes(name: str, text: str) -> bool:
+    if text not in {"true", "false"}:
+        message = f"{name} is {text!r}: it must be true or false"
+        raise SettingsError(message)
+    return text == "true"
 
 
 def _list(_name: str, text: str) -> tuple[str, ...]:
@@ -150,4 +167,8 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_ENDPOINTS": ("endpoints", _endpoints),
     "RESPONDER_RECORDS_TOPIC": ("records_topic", _topic),
     "RESPONDER_EVIDENCE": ("evidence", _evidence),
+    "RESPONDER_POLICY": ("policy", _file),
+    "RESPONDER_ACTION_TOPIC": ("action_topic", _topic),
+    "RESPONDER_ACTIONS": ("actions", _store),
+    "RESPONDER_READ_ONLY": ("read_only", _yes),
 }
