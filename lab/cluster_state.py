@@ -3,7 +3,7 @@
 A deleted pod terminates first: the object stays, with a `deletionTimestamp`, until its grace is over on the lab's
 clock. Its controller then does what the real one does (kubernetes.io, "Pod Lifecycle" and the pages of the workloads):
 a ReplicaSet replaces a terminating pod at once under a new name, a StatefulSet waits and takes the same name again, a
-DaemonSet waits and takes a new one. Nobody replaces a bare pod.
+DaemonSet waits and takes a new one. Nobody replaces a bare pod. A finalizer holds what has ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.exec_real import Rooted
 from lab.objects import Object, event_object, namespace_object, node_object, revision, rfc3339, uid_of
 from lab.pods import controller_of, pod_object
 from lab.resources import Resource, resources_of
-from lab.scenario import ScenarioCluster, ScenarioEvent, ScenarioNamespace, ScenarioPod
+from lab.scenario import ScenarioBudget, ScenarioCluster, ScenarioEvent, ScenarioNamespace, ScenarioPod
 from lab.state import Lab
 from lab.workloads import Workloads, workload_object, workloads_of
 
@@ -41,6 +41,7 @@ class LivePod:
     gone: datetime | None = None
     removed_by_api: bool = False
     replaced: bool = False
+    deletes: int = 0
     ephemeral: list[Object] = field(default_factory=list)
     rooted: dict[str, Rooted] = field(default_factory=dict)
 
@@ -151,6 +152,8 @@ class ClusterState:
         if pod.ephemeral:
             item["spec"]["ephemeralContainers"] = copy.deepcopy(pod.ephemeral)
             item["status"]["ephemeralContainerStatuses"] = [_ephemeral_status(c, self.lab.now()) for c in pod.ephemeral]
+        if pod.scenario.finalizer:
+            meta["finalizers"] = [pod.scenario.finalizer]
         meta["resourceVersion"] = revision(pod.uid, meta["resourceVersion"], str(pod.deletion), str(len(pod.ephemeral)))
         return item
 
@@ -166,11 +169,12 @@ class ClusterState:
         before = (pod.deletion, pod.grace, pod.gone)
         running = bool(pod.scenario.node or self.cluster.nodes)
         if seconds == 0 or not running:
-            pod.deletion, pod.grace, pod.gone = now, 0, now
+            pod.deletion, pod.grace = now, 0
+            pod.gone = _end(pod, now)
         elif pod.deletion is None or now + timedelta(seconds=seconds) < pod.deletion:
             pod.deletion = now + timedelta(seconds=seconds)
             pod.grace = seconds
-            pod.gone = pod.deletion
+            pod.gone = _end(pod, pod.deletion)
         answer = self.pod_object(pod)
         if dry_run:
             pod.deletion, pod.grace, pod.gone = before
@@ -178,11 +182,45 @@ class ClusterState:
         if not pod.removed_by_api:
             pod.removed_by_api = True
             self._note("terminating", pod)
-        if pod.gone == now:
+        if pod.gone is not None and pod.gone <= now:
             details = {"name": pod.scenario.name, "kind": "pods", "uid": pod.uid}
             answer = status.status(code=200, details=details)
         self._settle()
         return answer
+
+    def deleting(self, pod: LivePod) -> None:
+        """A delete of the pod was answered, a dry run included: the race that the scenario plans happens now."""
+        pod.deletes += 1
+        if pod.deletes == pod.scenario.swap_after:
+            pod.gone, pod.replaced = self.lab.now(), True
+            self._add(pod.scenario, self.lab.now())
+
+    def forbidding(self, pod: LivePod) -> status.ApiError | None:
+        """Why a disruption budget forbids the eviction of the pod, as the API server says it; None where none does.
+
+        k8s.io/kubernetes/pkg/registry/core/pod/storage/eviction.go: a pod that has ended, waits or terminates is not
+        counted; one that is not ready may go while the others suffice; two budgets are more than it can decide.
+        """
+        shown = self.pod_object(pod)
+        over = self._budgets_over(shown)
+        if "deletionTimestamp" in shown["metadata"] or shown["status"]["phase"] != "Running" or not over:
+            return None
+        if len(over) > 1:
+            text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            return status.ApiError(500, "InternalError", text)
+        (budget,) = over
+        inside = (self.pod_object(one) for one in self.pods())
+        healthy = sum(_is_healthy(one) and budget in self._budgets_over(one) for one in inside)
+        left = healthy - _is_healthy(shown)
+        return None if left >= budget.min_available else _too_few(budget, healthy)
+
+    def _budgets_over(self, shown: Object) -> list[ScenarioBudget]:
+        meta = shown["metadata"]
+        return [
+            budget
+            for budget in self.cluster.budgets
+            if budget.namespace == meta["namespace"] and budget.labels.items() <= meta.get("labels", {}).items()
+        ]
 
     def _note(self, what: str, pod: LivePod) -> None:
         """What became of a pod goes to the journal, as `cluster.pod.WHAT`."""
@@ -205,15 +243,43 @@ class ClusterState:
 
     def _replace(self, pod: LivePod, kind: str, now: datetime) -> None:
         pod.replaced = True
-        uid = uid_of(self.cluster, "Pod", pod.scenario.namespace, pod.scenario.name, generation=len(self._pods))
         name = pod.scenario.name
         if kind != "StatefulSet":
+            uid = self._next_uid(pod.scenario)
             base = name.rpartition("-")[0]
             number = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:6], "big")
             name = f"{base}-" + "".join(_ALPHABET[number // len(_ALPHABET) ** place % 27] for place in range(5))
-        new = LivePod(scenario=pod.scenario.model_copy(update={"name": name}), uid=uid, created=now)
+        self._add(pod.scenario.model_copy(update={"name": name}), now, uid=self._next_uid(pod.scenario))
+
+    def _next_uid(self, scenario: ScenarioPod) -> str:
+        return uid_of(self.cluster, "Pod", scenario.namespace, scenario.name, generation=len(self._pods))
+
+    def _add(self, scenario: ScenarioPod, now: datetime, *, uid: str = "") -> None:
+        once = scenario.model_copy(update={"swap_after": 0})
+        new = LivePod(scenario=once, uid=uid or self._next_uid(scenario), created=now)
         self._pods.append(new)
         self._note("created", new)
+
+
+def _end(pod: LivePod, grace_over: datetime) -> datetime | None:
+    """When the object goes: with its grace, or once its finalizer is taken off; None for never."""
+    if not pod.scenario.finalizer:
+        return grace_over
+    after = pod.scenario.finalized_after
+    return None if after is None else grace_over + timedelta(seconds=after)
+
+
+def _too_few(budget: ScenarioBudget, healthy: int) -> status.ApiError:
+    told = f"The disruption budget {budget.name} needs {budget.min_available} healthy pods and has {healthy} currently"
+    text = "Cannot evict pod as it would violate the pod's disruption budget."
+    causes = [{"reason": "DisruptionBudget", "message": told}]
+    return status.ApiError(429, "TooManyRequests", text, details={"causes": causes})
+
+
+def _is_healthy(shown: Object) -> bool:
+    """Counted by the disruption controller: ready, and not terminating."""
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in shown["status"].get("conditions", ()))
+    return ready and "deletionTimestamp" not in shown["metadata"]
 
 
 def _ephemeral_status(container: Object, now: datetime) -> Object:

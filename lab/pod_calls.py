@@ -52,7 +52,9 @@ async def delete(state: ClusterState, request: web.Request, wanted: Asked, body:
         wants = preconditions.get(key)
         if wants and wants != have:
             raise status.conflict(wanted.name, precondition=word, wanted=wants, have=have)
-    return web.json_response(state.delete(pod, grace=grace, dry_run=dry_run))
+    answer = state.delete(pod, grace=grace, dry_run=dry_run)
+    state.deleting(pod)
+    return web.json_response(answer)
 
 
 async def delete_collection(state: ClusterState, request: web.Request, wanted: Asked, body: Any) -> web.StreamResponse:
@@ -66,7 +68,10 @@ async def delete_collection(state: ClusterState, request: web.Request, wanted: A
 
 
 async def evict(state: ClusterState, request: web.Request, wanted: Asked, body: Any) -> web.StreamResponse:
-    """`POST …/pods/NAME/eviction`: a delete that answers with a Status. No disruption budget stands against it."""
+    """`POST …/pods/NAME/eviction`: a delete that answers with a Status. Budgets are asked first, then preconditions."""
+    no = state.forbidding(state.pod(wanted.namespace, wanted.name))
+    if no is not None:
+        raise no
     await delete(state, request, wanted, body)
     return web.json_response(status.status(code=201), status=201)
 

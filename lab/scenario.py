@@ -106,6 +106,11 @@ class ScenarioPod(Part):
     created: When = "-1d"
     deleted: When | None = None
     terminating: When | None = Field(default=None, description="deletionTimestamp set, the object still there")
+    finalizer: str = Field(default="", description="holds a deleted pod after its grace: for ever, or as the next says")
+    finalized_after: float | None = Field(default=None, ge=0, description="seconds after its grace; none: never")
+    swap_after: int = Field(
+        default=0, ge=0, description="after so many deletes of it, dry runs included, another pod has its name, once"
+    )
     phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] = "Running"
     owner: str = Field(default="", description="KIND/NAME of a workload of this namespace; empty: a bare pod")
     service_account: str = "default"
@@ -132,6 +137,15 @@ class ScenarioWorkload(Part):
     ready: int | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class ScenarioBudget(Part):
+    """A PodDisruptionBudget: of the namespace's pods with these labels (none: of all), so many must stay ready."""
+
+    name: str
+    namespace: str = "default"
+    labels: dict[str, str] = Field(default_factory=dict)
+    min_available: int = Field(default=1, ge=0)
 
 
 class ScenarioNamespace(Part):
@@ -190,6 +204,7 @@ class ScenarioCluster(Part):
     workloads: tuple[ScenarioWorkload, ...] = ()
     pods: tuple[ScenarioPod, ...] = ()
     events: tuple[ScenarioEvent, ...] = ()
+    budgets: tuple[ScenarioBudget, ...] = ()
 
     @model_validator(mode="after")
     def _owners_are_known(self) -> Self:
