@@ -1,0 +1,84 @@
+"""Step 5: which of the container's own programs brings a file out: tar, else cat, else dd, else base64.
+
+Found out by doing, since asking for a version costs a command and proves nothing. argv alone: no shell is put between,
+and every path is absolute, so that none can be taken for an option. All of these programs may be the attacker's.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from responder.record import Tool
+
+TOOLS: Final[tuple[Tool, ...]] = ("tar", "cat", "dd", "base64")
+NONE: Final = "the container has none of tar, cat, dd and base64"
+
+_BLANKS: Final = b" \t\r\n"
+
+
+def argv(tool: Tool, path: str) -> tuple[str, ...]:
+    """The command that writes the file at `path` to stdout. ValueError for a path that is not absolute."""
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError("a path of a container is absolute")
+    commands: dict[Tool, tuple[str, ...]] = {
+        "tar": ("tar", "cf", "-", "--", path),
+        "cat": ("cat", "--", path),
+        "dd": ("dd", f"if={path}", "bs=65536"),
+        "base64": ("base64", "--", path),
+    }
+    return commands[tool]
+
+
+@dataclass(slots=True)
+class Toolbox:
+    """What one container was found to have; `used` is in the order of first use."""
+
+    missing: set[Tool] = field(default_factory=set)
+    used: dict[Tool, None] = field(default_factory=dict)
+
+    def left(self) -> Iterator[Tool]:
+        """The programs that are still worth a try, best first."""
+        return (tool for tool in TOOLS if tool not in self.missing)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return self.missing >= set(TOOLS)
+
+
+class Base64:
+    """Decodes base64 as it comes, whatever the line ends. `problem` says why it stopped; the rest is dropped."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._held = b""
+        self._over = False
+        self.problem = ""
+
+    def feed(self, data: bytes) -> None:
+        """The next characters."""
+        text = self._held + data.translate(None, _BLANKS)
+        whole = len(text) - len(text) % 4
+        self._held = text[whole:]
+        if self.problem or not text:
+            return
+        if self._over:
+            self.problem = "there is more after the end of the base64"
+            return
+        if not whole:
+            return
+        try:
+            decoded = binascii.a2b_base64(text[:whole], strict_mode=True)
+        except binascii.Error:
+            self.problem = "it is no base64"
+            return
+        self._over = text[:whole].endswith(b"=")
+        self._write(decoded)
+
+    def close(self) -> None:
+        """No more will come."""
+        if self._held and not self.problem:
+            self.problem = "the base64 stops in the middle"
