@@ -58,7 +58,7 @@ def test_the_hash_is_that_of_the_bytes() -> None:
         (HEAD + 'grace_seconds = "5"\n', 4, "write a whole number, without quotes"),
         (HEAD + 'owner_kinds = ["Pod"]\n', 4, "is none of 'Deployment'"),
         (HEAD + 'owner_kinds = "Deployment"\n', 4, "write a list"),
-        (HEAD + 'required_evidence = ["pods"]\n', 1, "did you mean pod?"),
+        (HEAD + 'required_evidence = ["pods"]\n', 4, "did you mean pod?"),
         (HEAD + 'remediate = "approve"\n', 1, "needs approvers"),
         (HEAD + 'approvers = ["*@acme.example"]\n', 4, "without * or ?"),
         (HEAD + 'protected_namespaces = ["ci-*"]\n', 4, "without * or ?"),
@@ -72,6 +72,27 @@ def test_the_hash_is_that_of_the_bytes() -> None:
         (HEAD + '\n[[project]]\nid = "acme-shop-prod"\nnumber = "2"\n', 6, "named twice, first at line 2"),
         (HEAD + '\n[[project]]\nid = "acme-shop-test"\nnumber = "415104041262"\n', 7, "named twice, first at line 3"),
         (HEAD + '\n[[project]]\nid = "acme-shop-test"\nnumber = "2"\ncapture = "no"\n', 8, "write true or false"),
+        (HEAD + 'required_evidence = [\n  "scc",\n  "pod",\n  "prof",\n]\n', 7, "did you mean proof?"),
+        (HEAD + 'remediate = "auto"\nrequired_evidence = ["scc", "pod"]\n', 5, 'add "proof"'),
+        (HEAD + 'required_evidence = []\nremediate = "approve"\n', 4, 'add "scc", "pod", "proof"'),
+        (HEAD + 2 * '\n[[project.exemption]]\nname = "web"\nwhy = "x"\n' + "whi = 1\n", 12, "did you mean why?"),
+        (HEAD + '[[project.exemption]]\nname = "a"\nwhy = "x"\n[[project.exemption]]\nname = "b"\n', 7, "says why"),
+        (HEAD + '\n[[project.exemption]]\nname = "web"\nwhy = " "\n', 7, "say why in words"),
+        (HEAD + '\n[[project.exemption]]\nname = "web"\nwhy = "~"\n', 7, "say why in words"),
+        (HEAD + '\n[[project.exemption]]\nname = ""\nwhy = "builds"\n', 6, "without * or ?"),
+        ('[[project]]\nid = "acme-shop-prod"\nnumber = "0415"\n', 3, "without a zero before it"),
+        (
+            '# a\nproject = [\n  {id = "acme-shop-prod", number = "1"},\n  {id = "*", number = "2"},\n]',
+            4,
+            "without * or ?",
+        ),
+        ('\nproject = [{id = "acme-shop-prod"}]\n', 2, "needs both its id and its number"),
+        (HEAD + '"capture" = 1\nx = """\ncapture = 2"""\n', 4, "write true or false"),
+        (HEAD + "per_hour.project = 0\n", 4, "out of range"),
+        (HEAD + "grace_seconds = 0\nx = 1\n", 4, "(and 1 more)"),
+        ("\ufeff" + HEAD, 1, "save it as UTF-8 without one"),
+        (HEAD + "capture = maybe\n", 4, "no TOML"),
+        (HEAD + 'approvers = ["a', 4, "no TOML"),
         (f'sha256 = "{"0" * 64}"\n', 1, "remove it"),
     ],
 )
@@ -79,6 +100,12 @@ def test_a_mistake_is_told_with_its_line_and_its_mend(text: str, line: int, mend
     told = refused(text)
     assert told.startswith(f"line {line}:"), told
     assert mend in told
+
+
+@pytest.mark.parametrize("mode", ["off", "shadow"])
+def test_a_project_where_nothing_is_deleted_may_ask_for_less_evidence(mode: str) -> None:
+    (project,) = parse((HEAD + f'remediate = "{mode}"\nrequired_evidence = ["scc"]\n').encode()).project
+    assert project.required_evidence == ("scc",)
 
 
 def test_a_file_that_is_no_toml_too_large_or_not_utf_8_is_refused() -> None:
