@@ -63,12 +63,16 @@ class NodeRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One entry of `processes[]`. `pid`s may be of the host's namespace; nobody says."""
+    """One entry of `processes[]`. `pid`s may be of the host's namespace; nobody says.
+
+    `binary_sha256` is of the binary's first `hashed_size` bytes; that is all of it unless `partially_hashed`.
+    """
 
     name: str = ""
     binary: str = ""
     binary_sha256: str = ""
     binary_size: int | None = None
+    hashed_size: int | None = None
     partially_hashed: bool = False
     args: tuple[str, ...] = ()
     args_truncated: bool = False

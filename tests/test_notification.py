@@ -142,6 +142,17 @@ def test_all_shapes_give_one_identity(shape: str) -> None:
     assert (finding.state, finding.mute, finding.severity) == ("ACTIVE", "UNDEFINED", "LOW")
 
 
+def test_the_hash_of_a_binary_comes_with_how_many_bytes_it_is_of() -> None:
+    document = changed()
+    binary = {"path": "/usr/bin/gcc", "sha256": "ab", "size": "900", "hashedSize": "100", "partiallyHashed": True}
+    finding_part(document)["processes"][0]["binary"] = binary
+    (process,) = read(document).processes
+    assert (process.binary_sha256, process.binary_size, process.hashed_size, process.partially_hashed) == (
+        *("ab", 900),
+        *(100, True),
+    )
+
+
 # --- second place -----------------------------------------------------------------------------------------------------
 
 

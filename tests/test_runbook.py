@@ -16,7 +16,8 @@ from responder import filters, runbook
 from responder.evidence import Endpoint, Evidence, Missing, Node, OwnerContact, Window, Workload
 from responder.finding import ClusterRef, Conflict, Finding, Mitre, Process, Target
 from responder.record import Command, Step
-from responder.runbook.commands import files_to_copy
+from responder.runbook.commands import copy_of, files_to_copy, shell_beside
+from responder.runbook.known import Known, known
 from tests.builders import EVENT_TIME, TARGET
 from tests.sheets import (
     CONSOLE,
@@ -154,6 +155,28 @@ def test_what_is_done_by_hand_is_the_records_own_commands_and_links() -> None:
             assert way.value in (texts if way.kind == "command" else urls)
     listed = {way.value for step in sheet for way in step.by_hand}
     assert listed == texts | urls
+
+
+def the_known(evidence: Evidence | None = None) -> Known:
+    return known(the_finding(), TARGET, evidence or everything(), CONSOLE)
+
+
+def test_a_path_of_the_capture_gets_the_very_command_that_a_path_of_the_finding_gets() -> None:
+    path = files_to_copy(the_finding())[0][0]
+    (first,) = [command for command in commands() if "/1-" in command.text]
+    assert copy_of(the_known(), path, number=1) == first
+    assert shell_beside(the_known()) == next(command for command in commands() if " debug " in command.text)
+
+
+@pytest.mark.parametrize("path", ["", "a.out", "/tmp/d/", "/tmp/../etc/shadow", "/proc/7/exe", "/dev/sda", "/a\nb"])
+def test_what_is_no_file_of_the_container_gets_no_copy_command(path: str) -> None:
+    assert copy_of(the_known(), path, number=1) is None
+
+
+def test_a_pod_that_no_command_may_touch_gets_neither_copy_nor_shell() -> None:
+    gone = the_known(everything(pod=GONE))
+    assert copy_of(gone, "/tmp/a", number=1) is None
+    assert shell_beside(gone) is None
 
 
 # --- the pod is touched only by its UID -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from responder.finding import Process
@@ -14,7 +15,9 @@ Against = Literal["equal", "differs", "not_comparable", "not_given"]
 
 FIRST: Final = 1024
 """Bytes that tell the kind."""
+MOST_PREFIXES: Final = 4
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ORDER: Final[tuple[Against, ...]] = ("equal", "differs", "not_comparable")
 _CONTROLS: Final = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\b\x1b")
 
 
@@ -37,18 +40,18 @@ def kind_of(first: bytes) -> Kind:
 
 
 class Hashes:
-    """sha256 of a whole stream and of its first `prefix` bytes, while it passes. `prefix` None: of the whole alone."""
+    """sha256 of a whole stream, and of each prefix that is asked for, while it passes; sizes are in bytes."""
 
-    def __init__(self, prefix: int | None = None) -> None:
+    def __init__(self, prefixes: Iterable[int] = ()) -> None:
         self._whole = hashlib.sha256()
-        self._first = hashlib.sha256()
-        self._prefix = prefix
+        self._first = {size: hashlib.sha256() for size in prefixes}
         self.size = 0
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
-        if self._prefix is not None and self.size < self._prefix:
-            self._first.update(data[: self._prefix - self.size])
+        for size, first in self._first.items():
+            if self.size < size:
+                first.update(data[: size - self.size])
         self._whole.update(data)
         self.size += len(data)
 
@@ -57,19 +60,34 @@ class Hashes:
         """Of all that came, as hex."""
         return self._whole.hexdigest()
 
-    @property
-    def first(self) -> str:
-        """Of the first `prefix` bytes, as hex; ``""`` where fewer came, or none was asked for."""
-        reached = self._prefix is not None and self.size >= self._prefix
-        return self._first.hexdigest() if reached else ""
+    def first(self, size: int) -> str:
+        """Of the first `size` bytes, as hex; ``""`` where fewer came, or that prefix was not asked for."""
+        reached = size in self._first and self.size >= size
+        return self._first[size].hexdigest() if reached else ""
 
 
-def against_scc(binary: Process, hashes: Hashes, *, truncated: bool, hashed_size: int | None = None) -> Against:
-    """What arrived against `File` of SCC's v2 API: `sha256` of the first `hashedSize` bytes, `size`, `partiallyHashed`.
+def prefixes(told: Sequence[Process]) -> frozenset[int]:
+    """The prefixes whose hash SCC gives, for `Hashes`; at most `MOST_PREFIXES`, since each costs a hash."""
+    sizes = {size for one in told if one.binary_sha256 and (size := _prefix(one)) > 0}
+    return frozenset(sorted(sizes)[:MOST_PREFIXES])
 
-    `truncated`: the file went on after what arrived. With a partial hash `hashed_size` must be given, and `hashes` made
-    with it as its `prefix`; without, it is not comparable. A whole file of another size differs, whatever its hash.
+
+def against_scc(told: Sequence[Process], hashes: Hashes, *, truncated: bool) -> Against:
+    """What arrived against what SCC says of the binary at that path, once or several times.
+
+    `File` of SCC's v2 API: `sha256` of the first `hashedSize` bytes, `size`, `partiallyHashed`. `truncated`: the file
+    went on after what arrived; `hashes` was made with the `prefixes` of `told`. A whole file of another size differs,
+    whatever its hash. Where SCC itself says two things, one of which is true, it is not comparable.
     """
+    answers = {_against(one, hashes, truncated=truncated) for one in told} - {"not_given"}
+    if not answers:
+        return "not_given"
+    if answers >= {"equal", "differs"}:
+        return "not_comparable"
+    return next(answer for answer in _ORDER if answer in answers)
+
+
+def _against(binary: Process, hashes: Hashes, *, truncated: bool) -> Against:
     told = binary.binary_sha256.lower()
     if not told:
         return "not_given"
@@ -79,9 +97,16 @@ def against_scc(binary: Process, hashes: Hashes, *, truncated: bool, hashed_size
         return "differs"
     if not _SHA256.fullmatch(told):
         return "not_comparable"
-    whole = "" if truncated else hashes.whole
-    first = hashes.first if hashed_size else ""
-    ours = first if binary.partially_hashed else whole
+    prefix = _prefix(binary)
+    ours = hashes.first(prefix) if prefix else "" if truncated else hashes.whole
     if not ours:
         return "not_comparable"
     return "equal" if ours == told else "differs"
+
+
+def _prefix(binary: Process) -> int:
+    """How many first bytes SCC hashed; 0 for all of them, -1 where it does not tell how many."""
+    hashed, size = binary.hashed_size or 0, binary.binary_size or 0
+    if binary.partially_hashed or 0 < hashed < size:
+        return hashed if hashed > 0 else -1
+    return 0

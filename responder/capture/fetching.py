@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from responder.capture.arrival import Arrival, Arrived, Facts, printable
 from responder.capture.tar import Member, TarReader
 from responder.capture.tools import Base64
+from responder.finding import Process
 from responder.ports import Incoming, Ran
 from responder.record import Tool
 
@@ -27,7 +28,10 @@ class Enough(Exception):  # noqa: N818 - no error: it ends a command that has no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one command may bring: so many files, each of `cap` bytes, `total` in all. `new` opens the n-th of them."""
+    """What one command may bring: so many files, each of `cap` bytes, `total` in all. `new` opens the n-th of them.
+
+    `told` are the finding's processes.
+    """
 
     path: str
     directory: bool
@@ -36,6 +40,11 @@ class Plan:
     files: int
     new: Callable[[int], Incoming]
     facts: Facts | None
+    told: Sequence[Process] = ()
+
+    def of_scc(self, path: str) -> tuple[Process, ...]:
+        """What SCC says of a binary at this path."""
+        return tuple(one for one in self.told if one.binary == path)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,7 +136,8 @@ class Plain:
             self._arrival = None
 
     def _open(self) -> Arrival:
-        return Arrival(lambda: self._plan.new(0), min(self._plan.cap, self._plan.total))
+        told = self._plan.of_scc(self._plan.path)
+        return Arrival(lambda: self._plan.new(0), min(self._plan.cap, self._plan.total), told)
 
     def _write(self, data: bytes) -> None:
         if not data:
@@ -194,7 +204,9 @@ class Members:
             raise Enough
         number = len(self.result.got)
         cap = min(self._plan.cap, self._plan.total - self._sum)
-        self._arrival, self._told = Arrival(lambda: self._plan.new(number), cap), told
+        # Below a directory the path is tar's own word; elsewhere it is that which was asked for.
+        scc = self._plan.of_scc("/" + told.lstrip("/") if self._plan.directory else path)
+        self._arrival, self._told = Arrival(lambda: self._plan.new(number), cap, scc), told
         return True
 
     def write(self, data: bytes) -> None:

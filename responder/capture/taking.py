@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
-from responder.capture.arrival import Facts, against_scc, printable
+from responder.capture.arrival import Facts, printable
 from responder.capture.fetching import Enough, Fetched, Got, Plan, sink_for
 from responder.capture.tools import NONE, Toolbox, argv
+from responder.capture.wanted import Want
 from responder.errors import NoProgram, Unanswered
 from responder.finding import Process
 from responder.ports import Cell, Clock, Collector, Incoming
-from responder.record import Artifact, Role, Tool
+from responder.record import Artifact, Tool
 
 MIB: Final = 1024 * 1024
 CHECK_EVERY: Final = 5
@@ -29,30 +30,6 @@ _ROOM: Final = 64 * 1024
 """Bytes of a tar's headers and padding, beside the files in it."""
 _ROOM_FOR_ONE: Final = 4 * 1024
 _LEAST_SECONDS: Final = 1.0
-
-
-class Wanting(Protocol):
-    """A file or directory that is wanted (`wanted.Want`). `path` is absolute and normalised."""
-
-    @property
-    def path(self) -> str:
-        """Where it is."""
-
-    @property
-    def named(self) -> str:
-        """As the command line has it."""
-
-    @property
-    def role(self) -> Role:
-        """What it was to the compiler."""
-
-    @property
-    def resolved_by(self) -> Literal["absolute", "proc_cwd", "working_dir", "unresolved", "found"]:
-        """How the path came about."""
-
-    @property
-    def is_directory(self) -> bool:
-        """Whether the files below it are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +64,7 @@ class Taken:
     impossible: str
 
 
-def take(means: Means, wanted: Sequence[Wanting], *, caps: Caps | None = None, told: Sequence[Process] = ()) -> Taken:
+def take(means: Means, wanted: Sequence[Want], *, caps: Caps | None = None, told: Sequence[Process] = ()) -> Taken:
     """Take what is wanted; `told` are the finding's processes, whose binaries SCC hashed.
 
     Raises StoreError where the evidence store fails; nothing of the file in hand is left there then.
@@ -127,7 +104,7 @@ class _Taking:
         impossible = self.over if not self.files else ""
         return Taken(artifacts=tuple(made), tools=tuple(self.box.used), impossible=impossible)
 
-    def one(self, want: Wanting) -> None:
+    def one(self, want: Want) -> None:
         """One want, to its end."""
         if not self.over and (self.first is None or self.since >= CHECK_EVERY):
             self.check()
@@ -182,7 +159,7 @@ class _Taking:
 
     # --- one want -----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, want: Wanting) -> list[Artifact]:
+    def _fetch(self, want: Want) -> list[Artifact]:
         """Tool after tool, until one brings the file or says why there is none."""
         why = ""
         for tool in list(self.box.left()):
@@ -206,7 +183,7 @@ class _Taking:
             self.over = self.over or NONE
         return [self._artifact(want, "failed", why or self.over or self._spent())]
 
-    def _run(self, tool: Tool, want: Wanting) -> Fetched:
+    def _run(self, tool: Tool, want: Want) -> Fetched:
         plan = Plan(
             path=want.path,
             directory=want.is_directory,
@@ -215,6 +192,7 @@ class _Taking:
             files=self.caps.files - self.files,
             new=lambda n: self.means.new(f"{self.files + n + 1:04}"),
             facts=self.means.facts,
+            told=self.told,
         )
         sink = sink_for(tool, plan)
         seconds = min(self._left(), self.caps.each.total_seconds())
@@ -238,17 +216,16 @@ class _Taking:
         said = fetched.followed or fetched.problem or "; ".join(fetched.notes) or "nothing came"
         return f"{before}; {tool}: {said}" if before else f"{tool}: {said}"
 
-    def _captured(self, want: Wanting, tool: Tool, fetched: Fetched) -> Iterator[Artifact]:
+    def _captured(self, want: Want, tool: Tool, fetched: Fetched) -> Iterator[Artifact]:
         notes = [*fetched.notes, *([fetched.problem] if fetched.problem else [])]
         for got in fetched.got:
             self.files += 1
             self.total += got.arrived.size
             yield self._kept(want, tool, got, (*got.notes, *notes))
 
-    def _kept(self, want: Wanting, tool: Tool, got: Got, notes: tuple[str, ...]) -> Artifact:
+    def _kept(self, want: Want, tool: Tool, got: Got, notes: tuple[str, ...]) -> Artifact:
         arrived = got.arrived
         path = "/" + got.told.lstrip("/") if want.is_directory else want.path
-        whole = not arrived.truncated
         return self._artifact(want, "captured", "", notes=notes).model_copy(
             update={
                 "path": printable(path, 4096),
@@ -256,7 +233,7 @@ class _Taking:
                 "size": arrived.size,
                 "truncated": arrived.truncated,
                 "tool": tool,
-                "against_scc": against_scc(path, arrived.sha256, self.told, whole=whole),
+                "against_scc": arrived.against_scc,
                 "content": arrived.content,
                 "elf": arrived.elf,
                 "stored": arrived.stored.place,
@@ -267,7 +244,7 @@ class _Taking:
 
     @staticmethod
     def _artifact(
-        want: Wanting, status: Literal["captured", "left_out", "failed"], reason: str, *, notes: tuple[str, ...] = ()
+        want: Want, status: Literal["captured", "left_out", "failed"], reason: str, *, notes: tuple[str, ...] = ()
     ) -> Artifact:
         return Artifact(
             path=want.path,

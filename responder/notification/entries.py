@@ -137,6 +137,7 @@ def _process(place: Place) -> Process:
         binary=binary.at("path").text(),
         binary_sha256=binary.at("sha256").text(),
         binary_size=binary.at("size").integer(),
+        hashed_size=binary.at("hashedSize").integer(),
         partially_hashed=binary.at("partiallyHashed").flag(),
         # The proto calls each "a JSON encoded string": kept as it came, since whoever unescapes may be fooled.
         args=args.texts(),

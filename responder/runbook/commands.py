@@ -71,6 +71,22 @@ def files_to_copy(finding: Finding) -> tuple[tuple[str, ...], int]:
     return tuple(usable[:MAX_FILES]), refused + len(usable[MAX_FILES:])
 
 
+def copy_of(known: Known, path: str, *, number: int) -> Command | None:
+    """The `kubectl cp` that takes one file by hand to `NUMBER-NAME`, behind the question for the pod's UID.
+
+    None where no command may touch the pod, or the path is none that a command may name: relative, a directory, with
+    `..`, a device, or in /proc.
+    """
+    if known.untouchable or not known.container or not _is_file(path):
+        return None
+    return next(_copied(known, path, number))
+
+
+def shell_beside(known: Known) -> Command | None:
+    """The `kubectl debug --target` of step 5, for a container without tar or a shell; None where none may touch it."""
+    return None if known.untouchable or not known.container else _beside(known)
+
+
 def _plain_paths(arguments: Sequence[str]) -> Iterator[str]:
     for before, word in zip(("", *arguments), arguments, strict=False):
         if before == "-o":
@@ -199,14 +215,18 @@ def _files(known: Known) -> Iterator[Command]:
     if known.untouchable or not known.container:
         return
     for number, path in enumerate(files_to_copy(known.finding)[0], 1):
-        # A name of our own: kubectl takes a local name with a colon for a pod, and the path is the attacker's.
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", posixpath.basename(path))[:60].strip("._-") or "file"
-        source = f"{known.namespace}/{known.pod}:{path}"
-        # No --retries: with it kubectl has a shell in the container join the path into `tar … | tail`.
-        copy = _kubectl(
-            known, "cp", f"--container={known.container}", "--", source, f"./evidence-{known.uid[:8]}/{number}-{name}"
-        )
-        yield _guarded(known, 5, f"Copy {number}-{name} out of the container (needs tar in the image)", shell(copy))
+        yield from _copied(known, path, number)
+
+
+def _copied(known: Known, path: str, number: int) -> Iterator[Command]:
+    # A name of our own: kubectl takes a local name with a colon for a pod, and the path is the attacker's.
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", posixpath.basename(path))[:60].strip("._-") or "file"
+    source = f"{known.namespace}/{known.pod}:{path}"
+    # No --retries: with it kubectl has a shell in the container join the path into `tar … | tail`.
+    copy = _kubectl(
+        known, "cp", f"--container={known.container}", "--", source, f"./evidence-{known.uid[:8]}/{number}-{name}"
+    )
+    yield _guarded(known, 5, f"Copy {number}-{name} out of the container (needs tar in the image)", shell(copy))
 
 
 def _shell(known: Known) -> Iterator[Command]:
@@ -215,8 +235,13 @@ def _shell(known: Known) -> Iterator[Command]:
     here = (f"--namespace={known.namespace}",)
     enter = ("exec", "--stdin", "--tty", known.pod, f"--container={known.container}", "--", "/bin/sh")
     yield _guarded(known, 5, "A shell in the container", shell(_kubectl(known, *here, *enter)))
+    yield _beside(known)
+
+
+def _beside(known: Known) -> Command:
+    here = (f"--namespace={known.namespace}",)
     debug = ("debug", "--stdin", "--tty", known.pod, "--image=busybox", f"--target={known.container}")
-    yield _guarded(
+    return _guarded(
         known,
         5,
         "Where exec says that there is no /bin/sh, or cp that there is no tar: a shell beside the container, its files "

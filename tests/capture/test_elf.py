@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from responder.capture.content import Hashes, against_scc, kind_of
+from responder.capture.content import Hashes, against_scc, kind_of, prefixes
 from responder.capture.elf import LONGEST, MOST_STRINGS, facts
 from responder.finding import Process
 from responder.record import ElfFacts
@@ -223,7 +223,7 @@ def test_the_first_bytes_tell_the_kind(first: bytes, kind: str) -> None:
     assert kind_of(first) == kind
 
 
-def streamed(data: bytes, prefix: int | None = None) -> Hashes:
+def streamed(data: bytes, *prefix: int) -> Hashes:
     hashes = Hashes(prefix)
     for at in range(0, len(data), 7):
         hashes.write(data[at : at + 7])
@@ -239,23 +239,42 @@ DATA = bytes(range(256)) * 3
 
 def test_a_whole_hash_is_compared_with_a_whole_file_only() -> None:
     scc = Process(binary="/b", binary_sha256=hashed(DATA), binary_size=len(DATA))
-    assert against_scc(scc, streamed(DATA), truncated=False) == "equal"
-    assert against_scc(scc, streamed(DATA[:-1] + b"!"), truncated=False) == "differs"
-    assert against_scc(scc, streamed(DATA[:50]), truncated=True) == "not_comparable"
+    assert against_scc([scc], streamed(DATA), truncated=False) == "equal"
+    assert against_scc([scc], streamed(DATA[:-1] + b"!"), truncated=False) == "differs"
+    assert against_scc([scc], streamed(DATA[:50]), truncated=True) == "not_comparable"
 
 
-def test_a_partial_hash_is_compared_with_as_many_first_bytes() -> None:
-    scc = Process(binary="/b", binary_sha256=hashed(DATA[:100]), binary_size=len(DATA), partially_hashed=True)
-    assert against_scc(scc, streamed(DATA, 100), truncated=False, hashed_size=100) == "equal"
-    assert against_scc(scc, streamed(b"!" + DATA[1:], 100), truncated=False, hashed_size=100) == "differs"
-    assert against_scc(scc, streamed(DATA, 100), truncated=False) == "not_comparable"
-    assert against_scc(scc, streamed(DATA[:99], 100), truncated=True, hashed_size=100) == "not_comparable"
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_partial_hash_is_compared_with_as_many_first_bytes(flag: bool) -> None:
+    scc = Process(binary="/b", binary_sha256=hashed(DATA[:100]), binary_size=len(DATA), hashed_size=100,
+                  partially_hashed=flag)  # fmt: skip
+    assert prefixes([scc]) == {100}
+    assert against_scc([scc], streamed(DATA, 100), truncated=False) == "equal"
+    assert against_scc([scc], streamed(DATA[:150], 100), truncated=True) == "equal"
+    assert against_scc([scc], streamed(b"!" + DATA[1:], 100), truncated=False) == "differs"
+    assert against_scc([scc], streamed(DATA[:99], 100), truncated=True) == "not_comparable"
+
+
+def test_a_partial_hash_of_nobody_knows_how_many_bytes_is_not_comparable() -> None:
+    scc = Process(binary="/b", binary_sha256=hashed(DATA[:100]), partially_hashed=True)
+    assert prefixes([scc]) == frozenset()
+    assert against_scc([scc], streamed(DATA), truncated=False) == "not_comparable"
 
 
 def test_another_size_differs_and_no_hash_says_nothing() -> None:
-    scc = Process(binary="/b", binary_sha256=hashed(DATA[:100]), binary_size=len(DATA), partially_hashed=True)
-    assert against_scc(scc, streamed(DATA + b"!", 100), truncated=False, hashed_size=100) == "differs"
-    assert against_scc(scc, streamed(DATA[:200], 100), truncated=False, hashed_size=100) == "differs"
-    assert against_scc(Process(binary="/b"), streamed(DATA), truncated=False) == "not_given"
+    scc = Process(binary="/b", binary_sha256=hashed(DATA[:100]), binary_size=len(DATA), hashed_size=100,
+                  partially_hashed=True)  # fmt: skip
+    assert against_scc([scc], streamed(DATA + b"!", 100), truncated=False) == "differs"
+    assert against_scc([scc], streamed(DATA[:200], 100), truncated=False) == "differs"
+    assert against_scc([Process(binary="/b")], streamed(DATA), truncated=False) == "not_given"
+    assert against_scc([], streamed(DATA), truncated=False) == "not_given"
     odd = Process(binary="/b", binary_sha256="not a hash")
-    assert against_scc(odd, streamed(DATA), truncated=False) == "not_comparable"
+    assert against_scc([odd], streamed(DATA), truncated=False) == "not_comparable"
+
+
+def test_of_two_hashes_that_contradict_each_other_neither_is_believed() -> None:
+    one, other = (Process(binary="/b", binary_sha256=hashed(data)) for data in (DATA, b"else"))
+    bare = Process(binary="/b")
+    assert against_scc([one, other], streamed(DATA), truncated=False) == "not_comparable"
+    assert against_scc([one, other], streamed(b"third"), truncated=False) == "differs"
+    assert against_scc([bare, one], streamed(DATA), truncated=False) == "equal"

@@ -9,15 +9,15 @@ import os
 import tarfile
 import tracemalloc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from responder.capture.sealing import Sealed, unsealed
 from responder.capture.taking import UNPROVEN, Caps, Means, Taken, take
+from responder.capture.wanted import Want
 from responder.errors import StoreError, Unanswered
 from responder.evidence import Pod
 from responder.finding import Process
@@ -29,13 +29,9 @@ from tests.capture.containers import CELL, NOW, Box, Kept, Said, pod
 MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
-    path: str
-    named: str = ""
-    role: Role = "product"
-    resolved_by: Literal["absolute", "proc_cwd", "working_dir", "unresolved", "found"] = "absolute"
-    is_directory: bool = False
+def want(path: str, *, role: Role = "product", is_directory: bool = False) -> Want:
+    return Want(path=path, named=path, role=role, resolved_by="absolute", pid=7, why="gcc writes it",
+                is_directory=is_directory)  # fmt: skip
 
 
 def means(box: Box, files: dict[str, bytes]) -> Means:
@@ -57,7 +53,7 @@ def test_each_tool_brings_the_file_byte_for_byte(tmp_path: Path, tool: str) -> N
     (tmp_path / "a b").write_bytes(data)
     tools = ["tar", "cat", "dd", "base64"]
     box = Box(tmp_path, lacks=tools[: tools.index(tool)], piece=8191)
-    told, files = taken(box, Want(path="/a b"))
+    told, files = taken(box, want("/a b"))
     (one,) = told.artifacts
     assert (one.status, one.tool, one.sha256, one.size) == ("captured", tool, sha256(data), len(data))
     assert (one.truncated, one.stored, one.taken_at) == (False, "0001", NOW)
@@ -69,7 +65,7 @@ def test_each_tool_brings_the_file_byte_for_byte(tmp_path: Path, tool: str) -> N
 def test_an_empty_file_is_a_file(tmp_path: Path, tool: str) -> None:
     (tmp_path / "e").touch()
     tools = ["tar", "cat", "dd", "base64"]
-    told, files = taken(Box(tmp_path, lacks=tools[: tools.index(tool)]), Want(path="/e"))
+    told, files = taken(Box(tmp_path, lacks=tools[: tools.index(tool)]), want("/e"))
     assert (told.artifacts[0].status, told.artifacts[0].sha256, files) == ("captured", sha256(b""), {"0001": b""})
 
 
@@ -77,13 +73,13 @@ def test_a_tool_that_is_missing_is_asked_for_once(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / name).write_text(name)
     box = Box(tmp_path, lacks=["tar"])
-    taken(box, *(Want(path=f"/{name}") for name in "abc"))
+    taken(box, *(want(f"/{name}") for name in "abc"))
     assert [words[0] for words in box.ran] == ["tar", "cat", "cat", "cat"]
 
 
 def test_a_container_without_any_tool_is_impossible_and_each_want_says_why(tmp_path: Path) -> None:
     box = Box(tmp_path, lacks=["tar", "cat", "dd", "base64"])
-    told, files = taken(box, Want(path="/a"), Want(path="/b"))
+    told, files = taken(box, want("/a"), want("/b"))
     assert told.impossible == "the container has none of tar, cat, dd and base64"
     assert [one.status for one in told.artifacts] == ["failed", "left_out"]
     assert {one.reason for one in told.artifacts} == {told.impossible}
@@ -92,7 +88,7 @@ def test_a_container_without_any_tool_is_impossible_and_each_want_says_why(tmp_p
 
 def test_a_file_that_is_not_there_fails_and_the_next_is_taken(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("b")
-    told, files = taken(Box(tmp_path), Want(path="/a"), Want(path="/b"))
+    told, files = taken(Box(tmp_path), want("/a"), want("/b"))
     assert [one.status for one in told.artifacts] == ["failed", "captured"]
     assert "No such file" in told.artifacts[0].reason
     assert files == {"0001": b"b"}
@@ -102,9 +98,9 @@ def test_a_file_that_is_not_there_fails_and_the_next_is_taken(tmp_path: Path) ->
 def test_a_file_is_cut_at_the_cap_and_not_before(tmp_path: Path, tool: str) -> None:
     (tmp_path / "big").write_bytes(b"x" * 1000)
     lacks = [] if tool == "tar" else ["tar"]
-    told, files = taken(Box(tmp_path, lacks=lacks), Want(path="/big"), caps=Caps(file=999))
+    told, files = taken(Box(tmp_path, lacks=lacks), want("/big"), caps=Caps(file=999))
     assert (told.artifacts[0].size, told.artifacts[0].truncated, files["0001"]) == (999, True, b"x" * 999)
-    told, files = taken(Box(tmp_path, lacks=lacks), Want(path="/big"), caps=Caps(file=1000))
+    told, files = taken(Box(tmp_path, lacks=lacks), want("/big"), caps=Caps(file=1000))
     assert (told.artifacts[0].size, told.artifacts[0].truncated) == (1000, False)
 
 
@@ -112,7 +108,7 @@ def test_a_link_and_a_fifo_are_told_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/shadow")
     os.mkfifo(tmp_path / "pipe")
     box = Box(tmp_path)
-    told, files = taken(box, Want(path="/link"), Want(path="/pipe"))
+    told, files = taken(box, want("/link"), want("/pipe"))
     assert [one.reason for one in told.artifacts] == [
         "tar: a symlink to /etc/shadow lies there: it is not followed",
         "tar: a fifo lies there: it is not followed",
@@ -126,7 +122,7 @@ def test_the_files_of_a_directory_are_artifacts_with_numbers_of_ours(tmp_path: P
     (tmp_path / "out/a.o").write_bytes(b"a")
     (tmp_path / "out/deep/b.o").write_bytes(b"b")
     (tmp_path / "out/l").symlink_to("/etc/shadow")
-    told, files = taken(Box(tmp_path), Want(path="/out", is_directory=True))
+    told, files = taken(Box(tmp_path), want("/out", is_directory=True))
     assert {one.path.replace("/./", "/"): files[one.stored] for one in told.artifacts} == {
         "/out/a.o": b"a",
         "/out/deep/b.o": b"b",
@@ -139,20 +135,20 @@ def test_a_directory_has_no_more_files_and_bytes_than_the_caps(tmp_path: Path) -
     (tmp_path / "out").mkdir()
     for n in range(9):
         (tmp_path / f"out/{n}").write_bytes(b"x" * 100)
-    told, files = taken(Box(tmp_path), Want(path="/out", is_directory=True), Want(path="/out/1"), caps=Caps(files=4))
+    told, files = taken(Box(tmp_path), want("/out", is_directory=True), want("/out/1"), caps=Caps(files=4))
     assert (len(files), told.artifacts[-1].status) == (4, "left_out")
     assert told.artifacts[-1].reason == "the cap of 4 files was reached"
-    told, files = taken(Box(tmp_path), Want(path="/out", is_directory=True), caps=Caps(total=250))
+    told, files = taken(Box(tmp_path), want("/out", is_directory=True), caps=Caps(total=250))
     assert sum(map(len, files.values())) == 250
 
 
 def test_what_is_beyond_the_time_or_the_total_is_left_out_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 100)
-    told, _ = taken(Box(tmp_path), Want(path="/a"), Want(path="/a"), caps=Caps(total=100))
+    told, _ = taken(Box(tmp_path), want("/a"), want("/a"), caps=Caps(total=100))
     assert [one.reason for one in told.artifacts] == ["", "the cap of 100 bytes in all was reached"]
     ticks = iter([0.0, 0.0, 0.0, 0.0, 200.0, 200.0, 200.0])
     base = means(Box(tmp_path), {})
-    told = take(replace(base, monotonic=lambda: next(ticks)), [Want(path="/a"), Want(path="/a")])
+    told = take(replace(base, monotonic=lambda: next(ticks)), [want("/a"), want("/a")])
     assert [one.status for one in told.artifacts] == ["captured", "left_out"]
     assert told.artifacts[1].reason == "the time for the capture was over (120 s)"
 
@@ -169,7 +165,7 @@ def test_another_container_ends_the_taking_and_marks_what_is_unproven(tmp_path: 
     for n in range(12):
         (tmp_path / str(n)).write_text(str(n))
     box = Box(tmp_path, pods=[pod(), pod(), later])
-    told, files = taken(box, *(Want(path=f"/{n}") for n in range(12)))
+    told, files = taken(box, *(want(f"/{n}") for n in range(12)))
     assert [one.status for one in told.artifacts] == ["captured"] * 10 + ["left_out"] * 2
     assert [UNPROVEN in one.notes for one in told.artifacts] == [False] * 5 + [True] * 5 + [False] * 2
     assert {one.reason for one in told.artifacts[10:]} == {reason}
@@ -178,13 +174,13 @@ def test_another_container_ends_the_taking_and_marks_what_is_unproven(tmp_path: 
 
 def test_nothing_runs_in_a_pod_that_is_another_from_the_start(tmp_path: Path) -> None:
     box = Box(tmp_path, pods=[pod("uid-2")])
-    told, _ = taken(box, Want(path="/a"))
+    told, _ = taken(box, want("/a"))
     assert (box.ran, told.impossible) == ([], "the pod was replaced under the same name")
 
 
 def test_a_change_that_only_the_last_look_sees_marks_the_last_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
-    told, _ = taken(Box(tmp_path, pods=[pod(), pod(restarts=1)]), Want(path="/a"))
+    told, _ = taken(Box(tmp_path, pods=[pod(), pod(restarts=1)]), want("/a"))
     assert (told.artifacts[0].status, told.artifacts[0].notes) == ("captured", (UNPROVEN,))
 
 
@@ -193,7 +189,7 @@ def test_a_no_of_the_api_server_ends_it(tmp_path: Path) -> None:
         def run(self, *_args: object, **_kwargs: object) -> Ran:
             raise Unanswered("denied", "pods/exec in shop")
 
-    told, files = taken(Denied(tmp_path), Want(path="/a"), Want(path="/b"))
+    told, files = taken(Denied(tmp_path), want("/a"), want("/b"))
     assert [one.status for one in told.artifacts] == ["failed", "left_out"]
     assert told.impossible == "the API server refused: denied: pods/exec in shop"
     assert files == {}
@@ -216,19 +212,19 @@ def test_a_tar_that_sends_other_files_gives_none_of_them() -> None:
     stream = archive(
         ("../../etc/cron.d/x", b"evil"), ("/etc/passwd", b"evil"), ("tmp/a/../a", b"evil"), ("tmp/a", b"good")
     )
-    told, files = taken(Said({"tar": [stream]}), Want(path="/tmp/a"))
+    told, files = taken(Said({"tar": [stream]}), want("/tmp/a"))
     assert files == {"0001": b"good"}
     assert "tar sent ../../etc/cron.d/x, which was not asked for" in told.artifacts[0].notes
 
 
 def test_a_tar_of_a_directory_that_leads_out_of_it_gives_only_what_is_below() -> None:
     stream = archive(("out/../etc/x", b"evil"), ("outer/x", b"evil"), ("out/x", b"good"))
-    told, files = taken(Said({"tar": [stream]}), Want(path="/out", is_directory=True))
+    told, files = taken(Said({"tar": [stream]}), want("/out", is_directory=True))
     assert ([one.path for one in told.artifacts], files) == (["/out/x"], {"0001": b"good"})
 
 
 def test_a_tar_that_prints_garbage_is_passed_over_for_cat() -> None:
-    told, files = taken(Said({"tar": [b"segmentation fault\n" * 99], "cat": [b"data"]}), Want(path="/tmp/a"))
+    told, files = taken(Said({"tar": [b"segmentation fault\n" * 99], "cat": [b"data"]}), want("/tmp/a"))
     assert (told.artifacts[0].tool, files) == ("cat", {"0001": b"data"})
 
 
@@ -279,7 +275,7 @@ def test_an_endless_stream_is_cut_at_the_cap_and_memory_stays_small(tool: str) -
     base = means(Said({tool: pieces[tool]}), {})
     tracemalloc.start()
     try:
-        told = take(replace(base, new=lambda _: kept), [Want(path="/tmp/a")])
+        told = take(replace(base, new=lambda _: kept), [want("/tmp/a")])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -288,7 +284,7 @@ def test_an_endless_stream_is_cut_at_the_cap_and_memory_stays_small(tool: str) -
 
 
 def test_a_connection_that_is_cut_keeps_what_came_and_says_so() -> None:
-    told, files = taken(Said({"cat": [b"half"]}, ran=Ran(code=None, received=4, cut="connection")), Want(path="/a"))
+    told, files = taken(Said({"cat": [b"half"]}, ran=Ran(code=None, received=4, cut="connection")), want("/a"))
     one = told.artifacts[0]
     assert (one.status, one.truncated, files) == ("captured", True, {"0001": b"half"})
     assert "the connection was cut in the middle" in one.notes
@@ -296,7 +292,7 @@ def test_a_connection_that_is_cut_keeps_what_came_and_says_so() -> None:
 
 def test_a_tar_that_promises_more_than_it_sends_is_marked() -> None:
     stream = archive(("tmp/a", b"x" * 5000))[:2048]
-    told, files = taken(Said({"tar": [stream]}), Want(path="/tmp/a"))
+    told, files = taken(Said({"tar": [stream]}), want("/tmp/a"))
     one = told.artifacts[0]
     assert (one.truncated, len(files["0001"])) == (True, 1536)
     assert "tar promised 3464 bytes more than it sent" in one.notes
@@ -304,12 +300,12 @@ def test_a_tar_that_promises_more_than_it_sends_is_marked() -> None:
 
 def test_a_file_that_changed_while_it_was_read_is_marked() -> None:
     how = Ran(code=1, received=0, stderr=b"tar: tmp/a: file changed as we read it\n")
-    told, _ = taken(Said({"tar": [archive(("tmp/a", b"x"))]}, ran=how), Want(path="/tmp/a"))
+    told, _ = taken(Said({"tar": [archive(("tmp/a", b"x"))]}, ran=how), want("/tmp/a"))
     assert "the file changed while it was read" in told.artifacts[0].notes
 
 
 def test_base64_that_is_none_keeps_nothing() -> None:
-    told, files = taken(Said({"base64": [b"!!!! no\n"]}), Want(path="/a"))
+    told, files = taken(Said({"base64": [b"!!!! no\n"]}), want("/a"))
     assert (told.artifacts[0].status, files) == ("failed", {})
 
 
@@ -319,11 +315,13 @@ def test_base64_that_is_none_keeps_nothing() -> None:
         (Process(binary="/a", binary_sha256=sha256(b"data")), "equal"),
         (Process(binary="/a", binary_sha256=sha256(b"else")), "differs"),
         (Process(binary="/a", binary_sha256=sha256(b"da"), partially_hashed=True), "not_comparable"),
+        (Process(binary="/a", binary_sha256=sha256(b"da"), hashed_size=2, partially_hashed=True), "equal"),
+        (Process(binary="/a", binary_sha256=sha256(b"xx"), hashed_size=2, partially_hashed=True), "differs"),
         (Process(binary="/b", binary_sha256=sha256(b"data")), "not_given"),
     ],
 )
 def test_what_arrived_is_compared_with_the_hash_of_scc(process: Process, answer: str) -> None:
-    told = take(means(Said({"cat": [b"data"]}), {}), [Want(path="/a", role="compiler")], told=[process])
+    told = take(means(Said({"cat": [b"data"]}), {}), [want("/a", role="compiler")], told=[process])
     assert (told.artifacts[0].against_scc, told.artifacts[0].trust) == (answer, "reported_by_container")
 
 
@@ -335,7 +333,7 @@ def test_a_store_that_fails_leaves_nothing_and_is_not_hidden() -> None:
     files: dict[str, bytes] = {}
     base = means(Said({"tar": [archive(("a", b"x"))]}), files)
     with pytest.raises(StoreError, match="full"):
-        take(replace(base, new=lambda name: Full(files, name)), [Want(path="/a")])
+        take(replace(base, new=lambda name: Full(files, name)), [want("/a")])
     assert files == {}
 
 
@@ -345,7 +343,7 @@ def test_in_the_real_store_only_sealed_files_of_ours_exist_afterwards(tmp_path: 
     store = FolderEvidence(tmp_path / "store")
     base = means(Box(tmp_path / "box"), {})
     new = replace(base, new=lambda n: Sealed(store.new(f"REC/{n}.zip"), n))
-    told = take(new, [Want(path="/none"), Want(path="/a")], caps=Caps(span=timedelta(seconds=60)))
+    told = take(new, [want("/none"), want("/a")], caps=Caps(span=timedelta(seconds=60)))
     one = told.artifacts[1]
     assert store.names("REC") == (one.stored,)
     sealed = b"".join(store.open(one.stored))
