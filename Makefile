@@ -24,7 +24,7 @@ test: .venv/ready  ## all tests
 
 check: .venv/ready  ## lint, types, layers, generated files
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
-	@$(PY) -m lab.schema --check && $(PY) -m responder.schema --check
+	@$(PY) -m lab.schema --check && $(PY) -m responder.schema --check && $(PY) -m responder.permissions --check
 
 eval: .venv/ready  ## triage against the corpus: confusion matrix, misses, each signal's worth
 	@$(CLEAN) .venv/bin/responder triage eval tests/corpus

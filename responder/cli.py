@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from responder import cli_delivery, cli_policy, cli_triage, cli_verify, log
+from responder import cli_delivery, cli_permissions, cli_policy, cli_triage, cli_verify, log
 from responder.exits import CODES, ExitCode, said, stop
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ app.add_typer(cli_delivery.dead_letters_app, name="dead-letters")
 app.add_typer(cli_triage.triage_app, name="triage")
 app.command()(cli_triage.replay)
 app.add_typer(cli_policy.policy_app, name="policy")
+cli_permissions.register(app)
 cli_verify.register(app)
 
 

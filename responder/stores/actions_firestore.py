@@ -32,6 +32,15 @@ from responder.stores.words import clean, name_of, shifted, short, stamp
 if TYPE_CHECKING:
     from responder.ports import Approval, Brake, Intended, Intent, Limit
 
+PERMISSIONS: Final = (
+    "datastore.entities.create",
+    "datastore.entities.get",
+    "datastore.entities.list",
+    "datastore.entities.update",
+)
+"""As the records' store, but for deleting: nothing here is ever removed."""
+ROLE: Final = "actions"
+
 BRAKE_ACTS: Final = Query(collection="brake_acts")
 ANSWERS: Final = Query(collection="intents", equal=("answers",), fields=("key", "sent_at"))
 LATEST: Final = Query(collection="intents", order=(("at", "DESCENDING"),))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client
 
 PERMISSIONS: Final = ("storage.objects.create", "storage.objects.get", "storage.objects.list")
+ROLE: Final = "evidence"
 
 _PIECE: Final = 1024 * 1024
 """Bytes of a request; a multiple of 256 KiB, as resumable uploads want it."""

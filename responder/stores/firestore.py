@@ -41,6 +41,16 @@ if TYPE_CHECKING:
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
     from responder.stores.firestore_admission import Admissions
 
+PERMISSIONS: Final = (
+    "datastore.entities.create",
+    "datastore.entities.delete",
+    "datastore.entities.get",
+    "datastore.entities.list",
+    "datastore.entities.update",
+)
+"""What commits and queries take; no transaction is begun. https://firebase.google.com/docs/firestore/security/iam"""
+ROLE: Final = "records"
+
 _PAGE: Final = 100
 """Documents that are held in memory at once when a list is long."""
 _COUNTING: Final = 8

@@ -1,0 +1,239 @@
+"""What each identity needs, for which step and why: gathered from the adapters, which declare it beside their code.
+
+An adapter has `PERMISSIONS` (IAM) or `RULES` (RBAC), and a `ROLE` where it is not the investigator's. Here each of them
+gets its step and its reason; one without a reason is refused, so that nothing is asked for that nobody can explain.
+Touches nothing but the modules that it reads. `docs/permissions.md` is made from here; `--check` compares the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from responder import live, stores
+
+PATH: Final = Path(__file__).parents[1] / "docs" / "permissions.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """A role: who holds it, for which feature, and where it is bound. `changes` is what its holder can change."""
+
+    feature: str
+    holder: str
+    bound: str
+    changes: str = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One thing that a role allows: an IAM permission, or one verb on one resource of a cluster (`verb` is set)."""
+
+    role: str
+    name: str
+    verb: str = ""
+    group: str = ""
+
+    @property
+    def shown(self) -> str:
+        """As the table writes it: `pods/exec create`, `apps/replicasets list`, or the permission."""
+        return f"{self.group}{'/' if self.group else ''}{self.name} {self.verb}" if self.verb else self.name
+
+
+ROLES: Final[dict[str, Role]] = {
+    "investigator": Role(
+        feature="investigate",
+        holder="the service account of `respond` and `sweep`",
+        bound="`securitycenter.findings.list` at `RESPONDER_SCC_PARENT`; the others in each project with clusters;"
+        " the ClusterRole in each cluster",
+    ),
+    "records": Role(
+        feature="investigate",
+        holder="the service accounts of `respond`, `sweep`, `act` and the review service",
+        bound="the records' database, by a condition",
+        changes="records",
+    ),
+    "publisher": Role(
+        feature="records-topic",
+        holder="the service account of `respond` and `sweep`",
+        bound="the topics of RESPONDER_RECORDS_TOPIC and RESPONDER_ACTION_TOPIC, never a project",
+        changes="publishes records, and the ids of those to act on",
+    ),
+    "collector": Role(
+        feature="capture",
+        holder="the service account of `act`",
+        bound="a Role in each namespace of a project that opted in to capture",
+        changes="runs commands in containers",
+    ),
+    "evidence": Role(
+        feature="capture",
+        holder="the service account of `act`",
+        bound="the evidence bucket",
+        changes="adds objects, replaces and deletes none",
+    ),
+    "remediator": Role(
+        feature="remediate",
+        holder="the service account of `act`",
+        bound="a Role in each namespace of a project that opted in to remediation",
+        changes="deletes and evicts pods",
+    ),
+    "actions": Role(
+        feature="remediate",
+        holder="the service accounts of `act` and the review service",
+        bound="the actions' database, by a condition",
+        changes="brakes, approvals, intents",
+    ),
+    "analyst": Role(
+        feature="dead-letters",
+        holder="a person",
+        bound="the dead-letter subscription",
+        changes="takes dead letters",
+    ),
+}
+
+WHY: Final[dict[str, tuple[str, str]]] = {
+    # what: (step of the runbook or of the way, why)
+    "securitycenter.findings.list": ("1", "the finding as SCC has it, and other findings at a similar time"),
+    "container.clusters.get": ("2", "the cluster, and the way to its control plane"),
+    "container.clusters.connect": ("2", "the DNS endpoint asks for it; IP endpoints do not"),
+    "compute.instances.get": ("2", "the VM of a node that the cluster no longer tells of"),
+    "logging.logEntries.list": ("4", "the logs of the container, of the node, and who opened a session"),
+    "resourcemanager.projects.get": ("7", "the project's id, number and labels: whose it is"),
+    "resourcemanager.projects.getIamPolicy": ("7", "the holders of roles/owner, where no label names a team"),
+    "essentialcontacts.contacts.list": ("7", "the security contacts"),
+    "pubsub.topics.publish": ("after 7", "a finished record to its topic; the id of a record to the action topic"),
+    "pubsub.subscriptions.consume": ("by hand", "`responder dead-letters` lists and replays what was given up"),
+    "datastore.entities.create": ("between", "a new document: a record, a finding, a review; a brake, an intent"),
+    "datastore.entities.get": ("between", "reads and queries"),
+    "datastore.entities.list": ("between", "queries ask for it as well"),
+    "datastore.entities.update": ("between", "a claim, a saved stage, the state of an intent"),
+    "datastore.entities.delete": ("between", "parts of a large record that a later save has replaced"),
+    "storage.objects.create": ("5", "a sealed file of evidence; an object that is there is never replaced"),
+    "storage.objects.get": ("5", "`responder verify` reads it back"),
+    "storage.objects.list": ("5", "the names of a record's evidence"),
+    "nodes get": ("2", "the node, and its VM's id"),
+    "namespaces get": ("2", "labels that name a team"),
+    "pods get": ("3", "the pod that has the name now, and its UID"),
+    "events list": ("3", "what happened to the pod"),
+    "apps/deployments get": ("3", "the owner of the pod"),
+    "apps/replicasets get": ("3", "the owner of the pod"),
+    "apps/replicasets list": ("3", "the ReplicaSet of a pod that is gone, by its hash"),
+    "apps/statefulsets get": ("3", "the owner of the pod"),
+    "apps/daemonsets get": ("3", "the owner of the pod"),
+    "batch/jobs get": ("3", "the owner of the pod"),
+    "batch/cronjobs get": ("3", "the owner of the pod"),
+    "pods/exec get": ("5", "a WebSocket begins with GET"),
+    "pods/exec create": ("5", "newer API servers ask for it as well"),
+    "pods delete": ("7", "deletes the one pod, by its UID"),
+    "pods/eviction create": ("7", "evicts it instead, where the policy says `gentle`"),
+}
+
+
+def grants() -> tuple[Grant, ...]:
+    """Everything that an adapter declares, each once, in order. ValueError for a role or a thing without a reason."""
+    found = sorted({grant for module in adapters() for grant in _of(module)}, key=lambda g: (g.role, g.shown))
+    for grant in found:
+        if grant.role not in ROLES:
+            message = f"the role {grant.role} is not in responder/permissions.py: say who holds it, and where"
+            raise ValueError(message)
+        if grant.shown not in WHY:
+            message = f"{grant.shown} is not in responder/permissions.py: say for which step it is needed, and why"
+            raise ValueError(message)
+    return tuple(found)
+
+
+def adapters() -> Iterator[Any]:
+    """The modules that declare something. All of them are imported: the extras must be installed."""
+    for package in (live, stores):
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(found.name)
+            if hasattr(module, "PERMISSIONS") or hasattr(module, "RULES"):
+                yield module
+
+
+def _of(module: Any) -> Iterator[Grant]:
+    role = getattr(module, "ROLE", "investigator")
+    for name in getattr(module, "PERMISSIONS", ()):
+        yield Grant(role=role, name=name)
+    for rule in getattr(module, "RULES", ()):
+        for verb in rule.verbs:
+            yield Grant(role=role, name=rule.resource, verb=verb, group=rule.group)
+
+
+def iam_role(role: str, found: tuple[Grant, ...]) -> dict[str, Any]:
+    """The custom role, as `gcloud iam roles create --file` reads it; empty where it holds nothing of IAM."""
+    names = [grant.name for grant in found if grant.role == role and not grant.verb]
+    title = f"GKE compiler responder, {role}"
+    return {"title": title, "stage": "GA", "includedPermissions": names} if names else {}
+
+
+def rbac_role(role: str, found: tuple[Grant, ...]) -> dict[str, Any]:
+    """The ClusterRole (of who only reads) or Role; empty where it holds nothing of a cluster."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for grant in found:
+        if grant.role == role and grant.verb:
+            verbs.setdefault((grant.group, grant.name), []).append(grant.verb)
+    if not verbs:
+        return {}
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole" if ROLES[role].changes == "nothing" else "Role",
+        "metadata": {"name": f"gke-compiler-{role}"},
+        "rules": [
+            {"apiGroups": [group], "resources": [resource], "verbs": held}
+            for (group, resource), held in sorted(verbs.items())
+        ],
+    }
+
+
+def text() -> str:
+    """The document: the roles, and one table for each feature, step by step."""
+    found = grants()
+    lines = [
+        "# What is granted, to whom and why",
+        "",
+        "Made by `python -m responder.permissions` from what the adapters declare; `make check` holds",
+        "the two together, and `tests/test_permissions.py` holds the files below `deploy/` to it. The roles of one",
+        "feature as YAML: `responder permissions --feature capture`. Resources of a cluster are written as",
+        "`GROUP/RESOURCE VERB`.",
+        "",
+        "| role | feature | who holds it | where it is bound | what its holder can change |",
+        "|---|---|---|---|---|",
+        *(f"| {name} | {r.feature} | {r.holder} | {r.bound} | {r.changes} |" for name, r in ROLES.items()),
+    ]
+    for feature in features():
+        lines += ["", f"## {feature}", "", "| step | permission | role | why |", "|---|---|---|---|"]
+        own = [(*WHY[grant.shown], grant) for grant in found if ROLES[grant.role].feature == feature]
+        own.sort(key=lambda row: (row[0], row[2].role, row[2].shown))
+        lines += [f"| {step} | `{grant.shown}` | {grant.role} | {why} |" for step, why, grant in own]
+    return "\n".join(lines) + "\n"
+
+
+def features() -> tuple[str, ...]:
+    """The features, in the order of the roles."""
+    return tuple(dict.fromkeys(role.feature for role in ROLES.values()))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the file, or compare it; 1 where it is not what the adapters say."""
+    parser = argparse.ArgumentParser(prog="python -m responder.permissions", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--path", type=Path, default=PATH)
+    given = parser.parse_args(arguments)
+    if not given.check:
+        given.path.write_text(text(), encoding="utf-8")
+        return 0
+    if given.path.is_file() and given.path.read_text(encoding="utf-8") == text():
+        return 0
+    sys.stderr.write(f"{given.path} is not what the adapters say: run `python -m responder.permissions`\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
