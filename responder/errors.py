@@ -7,6 +7,7 @@
     ├── Unanswered              a source gave no answer: becomes `Missing` in the record
     ├── SettingsError           the environment is wrong: said once, at start
     ├── PolicyError             policy.toml is wrong: every action is held, investigating goes on
+    ├── NoticesError            notices.toml is wrong: nobody is told, and each record says so
     ├── NoProgram               the container has no such program: another way is tried
     ├── Refused                 an effect was refused: nothing happened
     ├── Unconfirmed             an effect was asked for and no answer came: look before saying anything
@@ -62,6 +63,10 @@ class SettingsError(ResponderError):
 
 class PolicyError(ResponderError):
     """policy.toml is wrong; `str()` names the line, the key and the mend."""
+
+
+class NoticesError(ResponderError):
+    """notices.toml is wrong; `str()` names the key and the mend, and repeats nothing that may be an address."""
 
 
 class NoProgram(ResponderError):  # noqa: N818 - a statement about the container
