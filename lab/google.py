@@ -5,6 +5,7 @@ Imports nothing of Google at the top, as `lab/function.py` stands in for `main.p
 
 from __future__ import annotations
 
+import getpass
 import json
 import threading
 from collections.abc import Mapping
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from responder.live.google import Address
     from responder.ports import Access
+
+
+PERSON = "person:"
+"""How the token of a person in the lab begins; their address follows."""
 
 
 class LabGoogle:
@@ -100,6 +105,13 @@ class LabGoogle:
         session.max_redirects = 0
         session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=200))
         session.headers["Authorization"] = f"Bearer {self.token()}"
+        return session
+
+    def person(self) -> requests.Session:
+        """A session as the user of this environment: `ann` is `ann@lab.example`, and an address is itself."""
+        user = getpass.getuser()
+        session = self.http()
+        session.headers["Authorization"] = f"Bearer {PERSON}{user if '@' in user else f'{user}@lab.example'}"
         return session
 
     def base_url(self, service: str) -> str:  # noqa: ARG002 - every service answers on one port, told by its path

@@ -8,6 +8,7 @@ so that the commands which a record prints can be pasted into the real gcloud. O
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from google.protobuf import json_format
 
 from lab.answers import GARBAGE, ApiError, Dropped, Lied, fail, permission
 from lab.clusters import instance, nodes
+from lab.google import PERSON
 from lab.google_apis import Services
 from lab.objects import zone_of
 from lab.scenario import ScenarioProject
@@ -57,6 +59,7 @@ def application(lab: Lab, services: Services, endpoints: Callable[[], Mapping[st
                 "/v2/{parent:(?:organizations|folders|projects)/[^/]+/sources/[^/]+/locations/[^/]+}/findings",
                 twins.findings,
             ),
+            web.get("/v1/userinfo", google.userinfo),
             web.get("/_lab/journal", own.journal),
             web.post("/_lab/advance", own.advance),
             web.get("/_lab/endpoints", own.endpoints),
@@ -105,6 +108,15 @@ class _Google:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+
+    async def userinfo(self, request: web.Request) -> web.Response:
+        """OpenID Connect: who it is by the token. The responder's own token is of nobody who could say."""
+        self._lab.write("openidconnect.UserInfo", path=request.path, query=request.query_string)
+        _, _, token = request.headers["Authorization"].partition(" ")
+        if not token.startswith(PERSON):
+            raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Request is missing required authentication credential.")
+        address = token.removeprefix(PERSON)
+        return web.json_response({"sub": str(zlib.crc32(address.encode())), "email": address, "email_verified": True})
 
     async def project(self, request: web.Request) -> web.Response:
         """Resource Manager v3."""

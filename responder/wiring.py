@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from responder import settings as settings_module
-from responder.errors import Unanswered
+from responder.errors import SettingsError, Unanswered
+from responder.policing import Policed
 
 if TYPE_CHECKING:
     from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
-    from responder.ports import Access, Clock, Kubernetes, Records, World
+    from responder.ports import Access, Actions, Clock, Kubernetes, Records, Summons, World
     from responder.settings import Settings
     from responder.triage import Tuning
 
@@ -129,6 +130,8 @@ def _build(settings: Settings) -> World:
         now=_Installed.now,
         outbox=wrap("outbox", outbox) if outbox else None,
         tuning=_Tuned(settings.triage) if settings.triage else None,
+        policy=Policed(settings.policy) if settings.policy else None,
+        summons=wrap("summons", _summons(google, settings)) if settings.action_topic else None,
     )
 
 
@@ -137,6 +140,33 @@ def dead_letters(subscription: str) -> DeadLetters:
     from responder.live.dead_letters import DeadLetters  # noqa: PLC0415 - heavy
 
     return DeadLetters((_Installed.google or _live()).subscriber(), subscription)
+
+
+def actions(settings: Settings) -> Actions:
+    """The second store: brakes, intents, approvals. Opened once for each caller; SettingsError where none is named."""
+    from responder.stores.actions import opened_actions  # noqa: PLC0415 - only once it is needed
+
+    if not settings.actions:
+        message = "RESPONDER_ACTIONS is not set: a second SQLite file, or firestore:PROJECT/DATABASE"
+        raise SettingsError(message)
+    made: Actions = _Installed.wrap("actions", opened_actions(settings.actions))
+    return made
+
+
+def summons(settings: Settings) -> Summons:
+    """The way to `act`, for a person who approved; SettingsError where no topic is named."""
+    if not settings.action_topic:
+        message = "RESPONDER_ACTION_TOPIC is not set: projects/PROJECT/topics/TOPIC, which `act` is asked through"
+        raise SettingsError(message)
+    made: Summons = _Installed.wrap("summons", _summons(_Installed.google or _live(), settings))
+    return made
+
+
+def email() -> str:
+    """The address of whoever runs the command line, as Google says; Unanswered where it does not."""
+    from responder.live import person  # noqa: PLC0415 - heavy
+
+    return person.email(_Installed.google or _live())
 
 
 def _watched(records: Records) -> Records:
@@ -183,6 +213,15 @@ def _topic(google: Google, topic: str) -> Any:
     from responder.live.outbox import Topic  # noqa: PLC0415 - heavy
 
     return Topic(google.publisher(), topic)
+
+
+def _summons(google: Google, settings: Settings) -> Any:
+    def build() -> Any:
+        from responder.live.summons import Summons  # noqa: PLC0415 - heavy
+
+        return Summons(google.publisher(), settings.action_topic)
+
+    return _Later(build)
 
 
 def _rest(google: Google, name: str) -> Any:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
+PERSON_SCOPES: Final = ("openid", "https://www.googleapis.com/auth/userinfo.email")
+"""A person's login has the scopes that it was made with; `gcloud auth application-default login` asks for both of these
+unless it is told otherwise. A service account is given exactly these."""
+
 _REFRESH_BEFORE: Final = timedelta(minutes=5)
 _TOKEN_SECONDS: Final = 10.0
 _POOL: Final = 200
@@ -56,6 +60,9 @@ class Google(Protocol):
 
     def http(self) -> requests.Session:
         """A session that authenticates as the responder; no proxies from the environment, no redirects followed."""
+
+    def person(self) -> requests.Session:
+        """The same, as whoever runs the command line, with the right to learn their e-mail address."""
 
     def base_url(self, service: str) -> str:
         """`https://SERVICE.googleapis.com`, without a slash at the end."""
@@ -138,12 +145,21 @@ class LiveGoogle:
         """`AuthorizedSession`: one retry of what did not connect and of 503, of 401 with a new token."""
 
         def build() -> Any:
-            from google.auth.transport.requests import AuthorizedSession, Request  # noqa: PLC0415 - heavy
-
-            session: Any = AuthorizedSession  # it ships no types
-            return _closed(session(self._credentials(), auth_request=Request(_closed(_plain_session()))))
+            return _authorized(self._credentials())
 
         session: requests.Session = self._once("http", build)
+        return session
+
+    def person(self) -> requests.Session:
+        """The same, whose token tells the address: a service account's does so by this scope alone."""
+
+        def build() -> Any:
+            import google.auth  # noqa: PLC0415 - heavy
+
+            credentials, _project = google.auth.default(scopes=list(PERSON_SCOPES))
+            return _authorized(credentials)
+
+        session: requests.Session = self._once("person", build)
         return session
 
     def base_url(self, service: str) -> str:
@@ -192,6 +208,13 @@ def _refresh_request() -> Any:
 
     # google-auth waits two minutes unless it is told otherwise.
     return partial(Request(_closed(_plain_session())), timeout=_TOKEN_SECONDS)
+
+
+def _authorized(credentials: Any) -> Any:
+    from google.auth.transport.requests import AuthorizedSession, Request  # noqa: PLC0415 - heavy
+
+    session: Any = AuthorizedSession  # it ships no types
+    return _closed(session(credentials, auth_request=Request(_closed(_plain_session()))))
 
 
 def _plain_session() -> requests.Session:

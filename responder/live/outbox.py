@@ -5,6 +5,7 @@ At least once: whoever reads it tells a repetition by the attributes `record` an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from responder.errors import Unanswered
@@ -44,8 +45,13 @@ class Topic:
             "verdict": record.triage.verdict,
         }
         message = {"data": data, "ordering_key": record.id, "attributes": attributes}
-        patience = Patience(total=self._seconds, attempt=_ATTEMPT_SECONDS)
-        mend = f"grant the responder {PERMISSIONS[0]} on {self._topic} (roles/pubsub.publisher)"
-        with Asking(f"{PERMISSIONS[0]} on {self._topic}", mend=mend):
-            request = {"topic": self._topic, "messages": [message]}
-            self._client.publish(request=request, retry=patience.retry(), timeout=patience.timeout)
+        sent(self._client, self._topic, message, seconds=self._seconds)
+
+
+def sent(client: Any, topic: str, message: Mapping[str, Any], *, seconds: float) -> None:
+    """Publish one message, within `seconds` with all tries; Unanswered where it was not taken."""
+    patience = Patience(total=seconds, attempt=_ATTEMPT_SECONDS)
+    mend = f"grant {PERMISSIONS[0]} on {topic} (roles/pubsub.publisher)"
+    with Asking(f"{PERMISSIONS[0]} on {topic}", mend=mend):
+        request = {"topic": topic, "messages": [message]}
+        client.publish(request=request, retry=patience.retry(), timeout=patience.timeout)
