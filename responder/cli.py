@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from responder import cli_delivery, cli_permissions, cli_policy, cli_triage, cli_verify, log
+from responder import cli_delivery, cli_permissions, cli_policy, cli_triage, cli_verify, cli_web, log
 from responder.exits import CODES, ExitCode, said, stop
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ app.command()(cli_triage.replay)
 app.add_typer(cli_policy.policy_app, name="policy")
 cli_permissions.register(app)
 cli_verify.register(app)
+cli_web.register(app)
 
 
 class State(StrEnum):

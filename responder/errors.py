@@ -12,6 +12,7 @@
     ├── Refused                 an effect was refused: nothing happened
     ├── Unconfirmed             an effect was asked for and no answer came: look before saying anything
     ├── Tampered                evidence is not what its manifest says
+    ├── NotLetIn                it is not proven who asks: nothing is shown
     ├── StoreError              the store failed: the message is delivered again
     │   ├── StaleClaim          the claim was taken over: this worker may write nothing more
     │   └── StaleRevision       somebody saved since it was read: read again, then decide
@@ -90,6 +91,10 @@ class Unconfirmed(ResponderError):  # noqa: N818 - a statement about the effect
 
 class Tampered(ResponderError):  # noqa: N818 - a statement about the evidence
     """A sealed file or a manifest is not what it was; `str()` names what was changed, removed, reordered or swapped."""
+
+
+class NotLetIn(ResponderError):  # noqa: N818 - a statement about who asks
+    """It is not proven who asks; `str()` says which proof is lacking, in words of ours alone."""
 
 
 class StoreError(ResponderError):

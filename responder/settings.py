@@ -15,6 +15,12 @@ _TOPIC = re.compile(r"projects/[a-z0-9.:-]+/topics/(?!goog)[A-Za-z][A-Za-z0-9._~
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?:/[A-Za-z0-9._-]+)*")
 _FIRESTORE = re.compile(r"firestore:[a-z0-9.:-]+/(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])")
 
+_AUDIENCE = re.compile(
+    r"/projects/[0-9]+/(?:(?:global|regions/[a-z0-9-]+)/backendServices/[0-9]+|locations/[a-z0-9-]+/services/[a-z0-9-]+)"
+)
+# An address, a whole domain, or a user of this machine: exactly, since it is compared and never searched.
+_PERSON = re.compile(r"[A-Za-z0-9._%+'-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9._-]+")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -35,6 +41,11 @@ class Settings:
     action_topic: str = ""
     actions: str = ""
     read_only: bool = False
+    iap_audience: str = ""
+    viewers: tuple[str, ...] = ()
+    analysts: tuple[str, ...] = ()
+    approvers: tuple[str, ...] = ()
+    raw_readers: tuple[str, ...] = ()
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -121,6 +132,26 @@ def _list(_name: str, text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _people(name: str, text: str) -> tuple[str, ...]:
+    people = _list(name, text)
+    wrong = [one for one in people if not _PERSON.fullmatch(one)]
+    if wrong:
+        message = f"{name} has {wrong[0]!r}: it must list addresses, or @DOMAIN for everybody of a domain"
+        raise SettingsError(message)
+    return people
+
+
+def _audience(name: str, text: str) -> str:
+    # https://cloud.google.com/iap/docs/signed-headers-howto
+    if not _AUDIENCE.fullmatch(text):
+        message = (
+            f"{name} is {text!r}: it must be /projects/NUMBER/global/backendServices/ID, or"
+            " /projects/NUMBER/locations/REGION/services/NAME"
+        )
+        raise SettingsError(message)
+    return text
+
+
 def _endpoints(name: str, text: str) -> tuple[str, ...]:
     kinds = _list(name, text)
     if not kinds or not set(kinds) <= {"dns", "public", "private"}:
@@ -171,4 +202,9 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_ACTION_TOPIC": ("action_topic", _topic),
     "RESPONDER_ACTIONS": ("actions", _store),
     "RESPONDER_READ_ONLY": ("read_only", _yes),
+    "RESPONDER_IAP_AUDIENCE": ("iap_audience", _audience),
+    "RESPONDER_VIEWERS": ("viewers", _people),
+    "RESPONDER_ANALYSTS": ("analysts", _people),
+    "RESPONDER_APPROVERS": ("approvers", _people),
+    "RESPONDER_RAW_READERS": ("raw_readers", _people),
 }

@@ -22,6 +22,7 @@ from responder.policing import Policed
 if TYPE_CHECKING:
     from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
+    from responder.live.iap import Iap
     from responder.ports import Access, Actions, Clock, Kubernetes, Records, Summons, World
     from responder.settings import Settings
     from responder.triage import Tuning
@@ -167,6 +168,13 @@ def email() -> str:
     from responder.live import person  # noqa: PLC0415 - heavy
 
     return person.email(_Installed.google or _live())
+
+
+def proxy(audience: str) -> Iap:
+    """The door of the review page where it stands behind Identity-Aware Proxy, for that audience alone."""
+    from responder.live.iap import GoogleKeys, Iap  # noqa: PLC0415 - for the review page alone
+
+    return Iap(audience, GoogleKeys())
 
 
 def _watched(records: Records) -> Records:

@@ -1,0 +1,140 @@
+"""The review page as a browser meets it: what it shows, and what becomes of what people say there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from responder.errors import StoreError
+from responder.evidence import Evidence, Found, LogEntry, LogExtract
+from responder.finding import Target
+from responder.record import Decision, Guard, Signal, Traits, Triage
+from responder.stores.sqlite import SqliteRecords
+from tests.builders import EVENT_TIME, a_record
+from tests.doubles import Failing
+from tests.web.desks import NOW, Browser, a_desk, a_store, kept
+
+ELSEWHERE = Target(namespace="ci", pod="runner-1", container="build")
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> SqliteRecords:
+    return a_store(tmp_path)
+
+
+def test_the_queue_lists_records_and_filters_them(records: SqliteRecords) -> None:
+    bad = kept(records, triage=Triage(verdict="malicious", summary="it is"))
+    other = kept(records, key="1/other", triage=Triage(verdict="benign", summary="no"), target=ELSEWHERE)
+    browser = Browser(a_desk(records))
+    assert f"/records/{bad.id}" in browser.get("/").text
+    assert f"/records/{other.id}" in browser.get("/").text
+    assert f"/records/{other.id}" not in browser.get("/?verdict=malicious").text
+    assert "No record fits" in browser.get("/?state=closed").text
+    assert "No record fits" in browser.get("/?project=nowhere").text
+
+
+def test_the_page_has_the_verdict_with_its_reasons_first_and_then_all_else(records: SqliteRecords) -> None:
+    signs = (
+        Signal(id="R1", title="a reverse shell", weight=50, source="related", evidence=(), outside=True),
+        Signal(id="B1", title="a known builder", weight=-20, source="pod", evidence=(), outside=True),
+    )
+    log = LogExtract(
+        filter="f", window_start=EVENT_TIME, window_end=NOW, read=1, truncated=False, pages=1,
+        entries=(LogEntry(time=EVENT_TIME, severity="INFO", log_name="l", insert_id="i", text="a line of the log"),),
+    )  # fmt: skip
+    record = kept(
+        records,
+        triage=Triage(
+            verdict="malicious", summary="it is", signals=signs, would_settle=("what the pod runs now",), score=90
+        ),
+        evidence=Evidence(pod_log=Found(value=log, source="Cloud Logging")),
+        decision=Decision(reasons=("because",), guards=(Guard(name="brake", ok=False, detail="it is pulled"),)),
+    )
+    text = Browser(a_desk(records)).get(f"/records/{record.id}").text
+    order = [
+        "malicious · 90", "a reverse shell", "a known builder", "what the pod runs now", "it is pulled",
+        "What ran</h2>", "<dt>tool</dt>", "Timeline", "a line of the log", "seven steps", "What is missing",
+    ]  # fmt: skip
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+
+
+def test_closing_takes_the_verdict_the_note_who_and_when(records: SqliteRecords) -> None:
+    record = kept(records)
+    browser = Browser(a_desk(records))
+    page, action = f"/records/{record.id}", f"/records/{record.id}/review"
+    sent = browser.send(action, browser.fields(page, action) | {"act": "false_positive", "note": "our own build"})
+    assert (sent.status_code, sent.headers["location"]) == (303, f"{page}#review")
+    found = records.load(record.id)
+    assert found
+    (entry,) = found.review.history
+    assert (entry.state, entry.verdict, entry.note) == ("closed", "false_positive", "our own build")
+    assert (entry.by, entry.at) == ("ana@acme.example", NOW)
+    assert "our own build" in browser.get(page).text
+
+
+def test_what_was_closed_as_a_false_positive_is_a_precedent_for_the_next_verdict(records: SqliteRecords) -> None:
+    traits = Traits(image_digest="sha256:1", owner="o")
+    provenance = a_record().provenance.model_copy(update={"traits": traits})
+    record = kept(records, provenance=provenance)
+    browser = Browser(a_desk(records))
+    action = f"/records/{record.id}/review"
+    browser.send(action, browser.fields(f"/records/{record.id}", action) | {"act": "benign_true_positive"})
+    (precedent,) = records.history(traits, before=NOW + timedelta(days=1))
+    assert precedent.reviewed == "benign_true_positive"
+
+
+def test_acknowledging_needs_no_verdict_and_anything_else_is_refused(records: SqliteRecords) -> None:
+    record = kept(records)
+    browser = Browser(a_desk(records))
+    page, action = f"/records/{record.id}", f"/records/{record.id}/review"
+    assert browser.send(action, browser.fields(page, action) | {"act": "delete"}).status_code == 400
+    assert browser.send(action, browser.fields(page, action) | {"act": "acknowledge"}).status_code == 303
+    found = records.load(record.id)
+    assert found
+    assert (found.review.state, found.review.verdict) == ("acknowledged", None)
+
+
+def test_a_form_of_an_older_revision_is_refused_and_its_note_is_given_back(records: SqliteRecords) -> None:
+    record = kept(records)
+    first, second = Browser(a_desk(records)), Browser(a_desk(records), who="bob@acme.example")
+    page, action = f"/records/{record.id}", f"/records/{record.id}/review"
+    old = first.fields(page, action)
+    second.send(action, second.fields(page, action) | {"act": "true_positive"})
+    refused = first.send(action, old | {"act": "false_positive", "note": "too <late>"})
+    assert refused.status_code == 409
+    assert "too &lt;late&gt;" in refused.text
+    found = records.load(record.id)
+    assert found
+    assert [entry.verdict for entry in found.review.history] == ["true_positive"]
+
+
+def test_there_is_a_plain_answer_for_a_record_that_is_not_there_and_for_a_store_that_fails(
+    records: SqliteRecords,
+) -> None:
+    assert Browser(a_desk(records)).get("/records/0123").status_code == 404
+    failed = Browser(a_desk(Failing(StoreError("disk I/O error at /var/lib/x")))).get("/")
+    assert failed.status_code == 503
+    assert "disk I/O" not in failed.text
+
+
+def test_a_failure_of_our_own_is_told_without_its_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failed = Browser(a_desk(Failing(RuntimeError("password=hunter2")))).get("/")
+    assert failed.status_code == 500
+    written = capsys.readouterr()
+    assert "hunter2" not in failed.text + written.out + written.err
+    assert "RuntimeError" in written.out
+
+
+def test_every_answer_tells_the_browser_to_run_and_load_nothing_else(records: SqliteRecords) -> None:
+    browser = Browser(a_desk(records))
+    for path in ("/", "/records/0123", "/static/page.css", "/nothing"):
+        headers = browser.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
