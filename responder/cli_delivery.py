@@ -10,11 +10,11 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from responder.cli_store import WHEN_HELP, moment
 from responder.errors import Redeliver
 from responder.exits import CODES, ExitCode, said, stop
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from responder.pipeline import Progress
     from responder.ports import World
 
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _SUBSCRIPTION: Final = re.compile(r"projects/[a-z0-9.:-]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
 _SAY_EVERY: Final = 1.0
 
@@ -51,7 +50,7 @@ def sweep() -> None:
 
 
 def backfill(
-    since: Annotated[str, typer.Option(metavar="WHEN", help="24h, 90m, 7d ago, or 2026-11-20T09:00 (UTC)")],
+    since: Annotated[str, typer.Option(metavar="WHEN", help=WHEN_HELP)],
     until: Annotated[str, typer.Option(metavar="WHEN", help="the same; default: now")] = "",
     project: Annotated[str, typer.Option(help="project id or number; default: every one below the parent")] = "",
 ) -> None:
@@ -65,7 +64,7 @@ def backfill(
         if project and not (names.is_valid("project_id", project) or names.is_valid("project_number", project)):
             stop(ExitCode.USAGE, "--project must be a project's id or number")
         world = _world()
-        start, end = _when("--since", since, world.now()), _when("--until", until or "0m", world.now())
+        start, end = moment("--since", since, world.now()), moment("--until", until or "0m", world.now())
         if start >= end:
             stop(ExitCode.USAGE, "--since must be before --until")
         seen = _Seen()
@@ -93,18 +92,6 @@ class _Seen:
         """The counts so far."""
         listed, found = (self._latest.listed, self._latest.found) if self._latest else (0, 0)
         return f"{listed} findings in Security Command Center, {found} of them were new and are recorded now"
-
-
-def _when(option: str, text: str, now: datetime) -> datetime:
-    """A time, from how long ago it was or as it is written."""
-    ago = re.fullmatch(r"(\d{1,6})([mhd])", text)
-    if ago:
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        stop(ExitCode.USAGE, f"{option} must be how long ago (24h, 90m, 7d) or a time (2026-11-20T09:00)")
-    return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _counted(world: World, run: Callable[[World], Any]) -> Any:

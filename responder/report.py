@@ -296,7 +296,9 @@ def _longest_run(text: str) -> int:
 
 def _plain(text: str) -> str:
     """Words that are partly ours, with every character that Markdown or HTML gives a meaning made harmless."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#|~!^$])", r"\\\1", visible(text))
+    escaped = re.sub(r"([\\`*_{}\[\]()#|~!^$])", r"\\\1", visible(text).lstrip())
+    # At the start of a line these begin a list or, indented, a block of code.
+    escaped = re.sub(r"^(\d*)([-+.])", r"\1\\\2", escaped)
     # Autolinks and HTML have no backslash escape; a bare address is defanged, so that nobody opens it by accident.
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
     return re.sub(r"(?i)\b(https?|ftp)(?=:)", lambda match: match[0][0] + "xx" + match[0][3:], escaped)

@@ -29,7 +29,7 @@ _MARKS: Final[dict[StepStatus, tuple[str, str, str]]] = {
     "impossible": ("✗", "x", "red"),
     "human": ("→", ">", "cyan"),
 }
-_VERDICTS: Final = {"malicious": "bold red", "suspicious": "bold yellow", "benign": "bold green"}
+VERDICTS: Final = {"malicious": "bold red", "suspicious": "bold yellow", "benign": "bold green"}
 
 
 def standard_output() -> Console:
@@ -110,7 +110,7 @@ class _Page:
 
 def _headline(page: _Page, record: Record) -> None:
     verdict = record.triage.verdict
-    page.line(page.text(verdict.replace("_", " ").upper(), _VERDICTS.get(verdict, "bold magenta")))
+    page.line(page.text(verdict.replace("_", " ").upper(), VERDICTS.get(verdict, "bold magenta")))
     page.line(page.text(record.triage.summary, "bold"))
     triage = record.triage
     page.line(
@@ -137,7 +137,7 @@ def _what_ran(page: _Page, record: Record) -> None:
             like = f"and {finding.count - 1} like it, the last at {finding.last_event_time:%H:%M:%S}"
             page.line(page.text(f"          {like}", "dim"))
     if len(record.findings) > _MOST_FINDINGS:
-        page.line(page.text(f"and {len(record.findings) - _MOST_FINDINGS} more: records export {record.id}", "dim"))
+        page.line(page.text(f"and {len(record.findings) - _MOST_FINDINGS} more: responder export {record.id}", "dim"))
 
 
 def _program(finding: RecordedFinding) -> str:

@@ -110,22 +110,9 @@ def test_a_record_is_shown_for_people_and_for_programs(cli: Cli) -> None:
 @pytest.mark.parametrize("locale", [{"LANG": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
 def test_a_plain_locale_is_enough(cli: Cli, locale: dict[str, str]) -> None:
     record_id = saved(cli, args=("gcc", "naïve.c"))
-    for arguments in (("records", "list"), ("records", "show", record_id), ("records", "export", record_id)):
+    for arguments in (("records", "list"), ("records", "show", record_id), ("export", record_id, "--to", "html")):
         done = cli(*arguments, environ=locale)
         assert (done.returncode, done.stderr) == (0, ""), arguments
-
-
-def test_export_writes_json_markdown_or_every_record(cli: Cli, tmp_path: Path) -> None:
-    ids = {saved(cli), saved(cli, key="1/b", minutes=120)}
-    one = min(ids)
-    assert json.loads(cli("records", "export", one).stdout)["id"] == one
-    assert cli("records", "export", one, "--to", "markdown").stdout.startswith("# insufficient\\_data"[:12])
-    assert {json.loads(line)["id"] for line in cli("records", "export", "--all").stdout.splitlines()} == ids
-    done = cli("records", "export", one, "-o", str(tmp_path / "r.json"))
-    assert (done.returncode, done.stdout) == (0, "")
-    assert json.loads((tmp_path / "r.json").read_text())["id"] == one
-    assert_one_line(cli("records", "export"), ExitCode.USAGE, "ID or --all")
-    assert_one_line(cli("records", "export", one, "-o", "/no/such/r.json"), ExitCode.REFUSED, "/no/such/r.json")
 
 
 def test_a_review_is_added_and_a_stale_one_refused(cli: Cli) -> None:
@@ -146,8 +133,8 @@ def test_a_review_is_added_and_a_stale_one_refused(cli: Cli) -> None:
 
 def test_a_record_that_is_not_there_is_said_to_be_so(cli: Cli) -> None:
     review = ("review", "f" * 32, "--state", "acknowledged", "--note", "n")
-    for command in (("show", "f" * 32), ("export", "f" * 32), review):
-        assert_one_line(cli("records", *command), ExitCode.NOT_FOUND, "no record", "records list")
+    for command in (("records", "show", "f" * 32), ("export", "f" * 32), ("records", *review)):
+        assert_one_line(cli(*command), ExitCode.NOT_FOUND, "no record", "records list")
 
 
 def test_a_store_that_fails_is_one_line(cli: Cli) -> None:
