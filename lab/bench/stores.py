@@ -138,7 +138,7 @@ def _sqlite(path: Path) -> Callable[[Finding, bytes, Record], Prepared]:
         (target,) = finding.targets()
         id_, moment, digest = record.id, stamp(finding.event_time), hashlib.sha256(data).hexdigest()
         columns = documents.columns_beside_evidence(record)
-        evidence, text = documents.evidence_json(record.evidence), documents.finding_json(finding)
+        evidence, text = documents.evidence_json(record.evidence).decode(), documents.finding_json(finding)
         traits = [(id_, kind, value) for kind, value in trait_pairs(record.provenance.traits)]
         words = tuple(subject_words(finding, target).values())
         names = ", ".join(f"{name} = ?" for name in columns)

@@ -112,12 +112,13 @@ class SqliteRecords:
         """The same claim for longer; `StaleClaim` where it has expired or was taken over."""
         expires = now + lease
         with self._file.transaction() as db:
-            _hold(db, claim, now)
-            db.execute("UPDATE records SET expires = ? WHERE id = ?", (stamp(expires), claim.record_id))
+            renew = f"UPDATE records SET expires = ? WHERE {_MINE}"  # noqa: S608 - our own column names
+            if not db.execute(renew, (stamp(expires), *_mine(claim, now))).rowcount:
+                raise _stale(claim)
         return replace(claim, expires=expires)
 
     def save(self, record: Record, claim: Claim) -> Record:
-        """Write the record and return it with its new revision and its reviews.
+        """Write the record and return it with its new revision and its reviews; findings are as they were handed in.
 
         The revision is the store's, not the one in `record`: a review may have raised it since the record was read, and
         must not make the holder's work stale.
@@ -129,22 +130,23 @@ class SqliteRecords:
         # Written out before the transaction begins: everybody else waits for its end.
         columns = documents.columns_beside_evidence(record)
         names = ", ".join(f"{name} = ?" for name in columns)
+        # The fence and the write in one statement. Not RETURNING: SQLite keeps a copy of the row for it.
+        save = f"UPDATE records SET {names}, revision = revision + 1 WHERE {_MINE}"  # noqa: S608 - our own column names
         work = (record.id, claim.token)
         is_known = self._written.get(work) is record.evidence
-        evidence = "" if is_known else documents.evidence_json(record.evidence)
+        evidence = b"" if is_known else documents.evidence_json(record.evidence)
         with self._file.transaction() as db:
-            _hold(db, claim, self._now())
-            db.execute(
-                f"UPDATE records SET {names}, revision = revision + 1 WHERE id = ?",  # noqa: S608 - our own column names
-                (*columns.values(), record.id),
-            )
+            if not db.execute(save, (*columns.values(), *_mine(claim, self._now()))).rowcount:
+                raise _stale(claim)
             if evidence:
-                db.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?)", (record.id, evidence))
+                db.execute("INSERT OR REPLACE INTO evidence VALUES (?, CAST(? AS TEXT))", (record.id, evidence))
             db.execute("DELETE FROM traits WHERE record_id = ?", (record.id,))
             rows = [(record.id, kind, value) for kind, value in trait_pairs(record.provenance.traits)]
             db.executemany("INSERT INTO traits VALUES (?, ?, ?)", rows)
-            saved = self._compose(db, record)
+            revision = _column(db, record.id, "revision")
+            reviews = [text for (text,) in db.execute(_REVIEWS, (record.id,))]
         self._written[work] = record.evidence
+        saved: Record = documents.reviewed(record, revision, reviews)
         return saved
 
     def release(self, claim: Claim, seen: int) -> bool:
@@ -178,9 +180,9 @@ class SqliteRecords:
     @staticmethod
     def _compose(db: sqlite3.Connection, record: Record) -> Record:
         revision = _column(db, record.id, "revision")
-        reviews = db.execute("SELECT json FROM reviews WHERE record_id = ? ORDER BY seq", (record.id,)).fetchall()
+        reviews = [text for (text,) in db.execute(_REVIEWS, (record.id,))]
         occurrences = db.execute(_OCCURRENCES, (record.id,)).fetchall()
-        composed: Record = _documents().compose(record, revision, [row[0] for row in reviews], occurrences)
+        composed: Record = _documents().compose(record, revision, reviews, occurrences)
         return composed
 
     def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
@@ -349,6 +351,9 @@ class SqliteRecords:
         self._file.close()
 
 
+_MINE: Final = "id = ? AND token = ? AND holder = ? AND expires > ?"
+"""The fence: only the latest token writes, and only before it expires. `_mine` has its values."""
+_REVIEWS: Final = "SELECT json FROM reviews WHERE record_id = ? ORDER BY seq"
 _SAVED: Final = (
     "SELECT r.json, e.json FROM records AS r JOIN evidence AS e ON e.record_id = r.id"
     " WHERE r.id = ? AND r.json IS NOT NULL"
@@ -380,8 +385,9 @@ _PRECEDENTS: Final = (
     " GROUP BY r.id ORDER BY r.window_start DESC LIMIT ?"
 )
 _TOLD: Final = (
+    # "+": else the index by stage is taken, and each arrival costs more the more records are finished.
     "SELECT id FROM records JOIN occurrences AS o ON record_id = id"
-    " WHERE subject = ? AND o.key = ? AND o.event_time = ? AND o.state = ? AND o.mute = ? AND stage = 'finished'"
+    " WHERE subject = ? AND o.key = ? AND o.event_time = ? AND o.state = ? AND o.mute = ? AND +stage = 'finished'"
     " AND read >= (SELECT COUNT(*) FROM occurrences WHERE record_id = records.id) LIMIT 1"
 )
 _OCCURRENCES_OF_KEY: Final = (
@@ -446,12 +452,10 @@ def _column(db: sqlite3.Connection, record_id: str, name: str) -> Any:
     return row[0]
 
 
-def _hold(db: sqlite3.Connection, claim: Claim, now: datetime) -> None:
-    """The fence: only the latest token writes, and only before it expires."""
-    row = db.execute(
-        "SELECT 1 FROM records WHERE id = ? AND token = ? AND holder = ? AND expires > ?",
-        (claim.record_id, claim.token, clean(claim.holder), stamp(now)),
-    ).fetchone()
-    if row is None:
-        message = f"claim {claim.token} of record {claim.record_id} has expired or was taken over"
-        raise StaleClaim(message)
+def _mine(claim: Claim, now: datetime) -> tuple[str | int, ...]:
+    """The values of `_MINE`."""
+    return claim.record_id, claim.token, clean(claim.holder), stamp(now)
+
+
+def _stale(claim: Claim) -> StaleClaim:
+    return StaleClaim(f"claim {claim.token} of record {claim.record_id} has expired or was taken over")

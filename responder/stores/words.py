@@ -16,7 +16,7 @@ _SHORT: Final = 10_000
 
 def stamp(moment: datetime) -> str:
     """RFC 3339 in UTC at a fixed width, so that text sorts as time does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def shifted(moment: datetime, by: timedelta) -> str:

@@ -17,7 +17,7 @@ from responder.errors import StoreError
 from responder.evidence import Missing
 from responder.ports import RecordQuery
 from responder.stores import tables
-from responder.stores.sqlite import _WANTING, SqliteRecords
+from responder.stores.sqlite import _TOLD, _WANTING, SqliteRecords
 from tests.stores.contract import LEASE, NOW, ROOT, Watch, admitted, claimed, entry, saved, told
 
 
@@ -164,3 +164,10 @@ def test_threads_that_ended_leave_no_connection_open(records: SqliteRecords) -> 
         thread.join()
     gc.collect()  # a connection and its cache of statements hold each other
     assert len(records._file.open) == 0
+
+
+def test_an_arrival_does_not_look_at_the_records_of_other_containers(records: SqliteRecords) -> None:
+    saved(records)
+    plan = records._file.db().execute(f"EXPLAIN QUERY PLAN {_TOLD}", ("",) * 5).fetchall()
+    of_records = [row[-1] for row in plan if "records" in row[-1]]
+    assert of_records == ["SEARCH records USING INDEX sqlite_autoindex_records_2 (subject=?)"]
