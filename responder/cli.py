@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from responder import (
+    cli_action,
     cli_delivery,
     cli_export,
     cli_permissions,
@@ -54,6 +55,7 @@ app.command()(cli_triage.replay)
 app.add_typer(cli_policy.policy_app, name="policy")
 cli_permissions.register(app)
 cli_verify.register(app)
+cli_action.register(app)
 cli_web.register(app)
 
 

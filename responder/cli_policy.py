@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from responder.exits import ExitCode, stop
+from responder.exits import ExitCode, said, stop
 
 if TYPE_CHECKING:
     from responder.policy import Policy, ProjectPolicy
@@ -30,17 +31,27 @@ def check(file: _File) -> None:
 
 @policy_app.command()
 def explain(
-    file: _File,
     project: Annotated[str, typer.Option(help="the project's id, exactly")],
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="default: that of RESPONDER_POLICY")] = None,
 ) -> None:
-    """Say in sentences what the file allows in one project."""
-    policy = _read(file)
-    for named in policy.project:
-        if named.id == project:
-            for line in sentences(named):
-                typer.echo(line)
-            return
-    typer.echo(f"{project} is not named: nothing is deleted there, and no command runs in its containers.")
+    """Say in sentences what the policy allows in one project."""
+    with said():
+        policy = _read(file or _of_the_settings())
+        for named in policy.project:
+            if named.id == project:
+                for line in sentences(named):
+                    typer.echo(line)
+                return
+        typer.echo(f"{project} is not named: nothing is deleted there, and no command runs in its containers.")
+
+
+def _of_the_settings() -> Path:
+    from responder import settings  # noqa: PLC0415 - read when a command runs, not when the module is imported
+
+    named = settings.read_for_the_store(os.environ).policy
+    if not named:
+        stop(ExitCode.SETTINGS, "RESPONDER_POLICY is not set: nothing is allowed in any project; --file names another")
+    return Path(named)
 
 
 def sentences(project: ProjectPolicy) -> tuple[str, ...]:

@@ -27,13 +27,15 @@ class ExitCode(IntEnum):
 
 
 CODES: Final = (
-    "Exit codes: 0 done; 1 not a finding of ours, or it cannot be read; 2 wrong usage; 3 a setting is absent or wrong; "
+    "Exit codes: 0 done; 1 refused: no finding of ours, not readable, not yours to answer, tampered with; "
+    "2 wrong usage; 3 a setting is absent or wrong; "
     "4 no such record or file; 5 the record has changed since that revision; 6 the store or a source failed, try again."
 )
 
 _ENDINGS: Final[tuple[tuple[type[errors.ResponderError], ExitCode, Callable[[Any], str]], ...]] = (
     (errors.SettingsError, ExitCode.SETTINGS, str),
     (errors.MalformedNotification, ExitCode.REFUSED, lambda error: f"this cannot be read as a finding: {error}"),
+    (errors.Refused, ExitCode.REFUSED, lambda error: f"{error.detail}: {error.mend}" if error.mend else error.detail),
     (errors.StaleRevision, ExitCode.STALE, lambda error: f"{error}, and review what is there now"),
     (errors.Busy, ExitCode.FAILED, lambda error: f"{error}: try again in a minute"),
     (errors.Unanswered, ExitCode.FAILED, lambda error: f"{error}: {error.mend}" if error.mend else str(error)),

@@ -131,7 +131,7 @@ def _build(settings: Settings) -> World:
         now=_Installed.now,
         outbox=wrap("outbox", outbox) if outbox else None,
         tuning=_Tuned(settings.triage) if settings.triage else None,
-        policy=Policed(settings.policy) if settings.policy else None,
+        policy=policy(settings),
         summons=wrap("summons", _summons(google, settings)) if settings.action_topic else None,
     )
 
@@ -152,6 +152,11 @@ def actions(settings: Settings) -> Actions:
         raise SettingsError(message)
     made: Actions = _Installed.wrap("actions", opened_actions(settings.actions))
     return made
+
+
+def policy(settings: Settings) -> Policed | None:
+    """What tells the policy in force, at most a minute old; None where no file is named: nothing is allowed."""
+    return Policed(settings.policy) if settings.policy else None
 
 
 def summons(settings: Settings) -> Summons:

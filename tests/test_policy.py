@@ -144,10 +144,10 @@ def test_check_and_explain_say_in_words_what_a_file_allows(tmp_path: Path) -> No
     checked = run.invoke(app, ["policy", "check", str(file)])
     assert checked.exit_code == 0
     assert "acme-shop-prod (415104041262): approve, captures\n" in checked.output
-    explained = run.invoke(app, ["policy", "explain", str(file), "--project", "acme-shop-prod"])
+    explained = run.invoke(app, ["policy", "explain", "--file", str(file), "--project", "acme-shop-prod"])
     assert "ann@acme.example has approved" in explained.output
     assert "commands are executed in it" in explained.output
-    other = run.invoke(app, ["policy", "explain", str(file), "--project", "acme-shop"])
+    other = run.invoke(app, ["policy", "explain", "--project", "acme-shop"], env={"RESPONDER_POLICY": str(file)})
     assert other.output == "acme-shop is not named: nothing is deleted there, and no command runs in its containers.\n"
 
 
@@ -159,3 +159,10 @@ def test_check_ends_with_2_and_the_line_where_the_file_is_wrong_or_missing(tmp_p
     wrong = run.invoke(app, ["policy", "check", str(file)])
     assert wrong.exit_code == 2
     assert "line 4" in wrong.output
+
+
+def test_explain_without_a_file_and_a_setting_says_that_nothing_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RESPONDER_POLICY", raising=False)
+    done = CliRunner().invoke(app, ["policy", "explain", "--project", "acme-shop-prod"])
+    assert done.exit_code == 3
+    assert "nothing is allowed in any project" in done.output
