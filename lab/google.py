@@ -118,6 +118,10 @@ class LabGoogle:
         """The lab's REST port."""
         return str(self._endpoints["rest"])
 
+    def webhook_origin(self, kind: str) -> str:  # noqa: ARG002 - every kind is answered on one port, told by its path
+        """The lab's REST port."""
+        return str(self._endpoints["rest"])
+
     def token(self) -> str:
         """The investigator's token in the lab."""
         return str(self._endpoints["token"])

@@ -18,8 +18,9 @@ from typing import Any, Final
 import grpc
 from google.cloud import logging_v2, securitycenter_v2
 
-from lab import findings, log_entries, logging_filter, scc_filter
+from lab import log_entries, logging_filter, scc_filter
 from lab.answers import ApiError, Page, exhausted, fail, invalid, page_size, permission
+from lab.scc_writes import Writes, scc_denied
 from lab.state import FaultError, Lab
 
 _SCC_PAGE: Final = securitycenter_v2.ListFindingsResponse.pb()
@@ -38,12 +39,8 @@ _SCC_ORDER: Final = {
 # --- Security Command Center ------------------------------------------------------------------------------------------
 
 
-class SecurityCenter:
-    """`google.cloud.securitycenter.v2.SecurityCenter`, of which the lab has `ListFindings`."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._listed = findings.listed(lab)
+class SecurityCenter(Writes):
+    """`google.cloud.securitycenter.v2.SecurityCenter`, of which the lab lists findings and takes write-backs."""
 
     async def ListFindings(self, request: Any) -> Any:
         """The findings below a parent, by filter and order, page by page: 10 to a page unless told, 1000 at most."""
@@ -97,21 +94,7 @@ class SecurityCenter:
         for project in scenario.projects:
             if match[1] in {f"projects/{project.id}", f"projects/{project.number}"}:
                 return match[2], project.id
-        raise ApiError(grpc.StatusCode.PERMISSION_DENIED, _scc_denied(match[1]))
-
-    @staticmethod
-    def _failed(fault: FaultError, parent: str) -> Exception:
-        owner = parent.split("/sources/", maxsplit=1)[0]
-        return fail(
-            fault,
-            denied=_scc_denied(owner),
-            missing=f"Requested entity was not found: {parent}.",
-            quota=f"service 'securitycenter.googleapis.com' for consumer '{owner}'",
-        )
-
-
-def _scc_denied(owner: str) -> str:
-    return permission("securitycenter.findings.list", f"//cloudresourcemanager.googleapis.com/{owner}")
+        raise ApiError(grpc.StatusCode.PERMISSION_DENIED, scc_denied(match[1]))
 
 
 def _scc_order(text: str) -> list[tuple[Callable[[Any], Any], bool]]:

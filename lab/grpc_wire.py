@@ -13,6 +13,8 @@ from lab.answers import GARBAGE, ApiError, Dropped, Lied
 from lab.google_apis import Services
 
 _SCC_REQUEST: Final = securitycenter_v2.ListFindingsRequest.pb()
+_MARKS_REQUEST: Final = securitycenter_v2.UpdateSecurityMarksRequest.pb()
+_SYSTEM_REQUEST: Final = securitycenter_v2.UpdateExternalSystemRequest.pb()
 _GKE_REQUEST: Final = container_v1.GetClusterRequest.pb()
 _LOGGING_REQUEST: Final = logging_v2.types.ListLogEntriesRequest.pb()
 
@@ -20,10 +22,15 @@ _LOGGING_REQUEST: Final = logging_v2.types.ListLogEntriesRequest.pb()
 async def start(services: Services) -> tuple[grpc.aio.Server, int]:
     """Serve on a free loopback port. No limit on calls in flight: a latency is a sleep."""
     server = grpc.aio.server()
+    scc = (
+        (services.scc.ListFindings, _SCC_REQUEST),
+        (services.scc.UpdateSecurityMarks, _MARKS_REQUEST),
+        (services.scc.UpdateExternalSystem, _SYSTEM_REQUEST),
+    )
     rpcs = (
-        ("google.cloud.securitycenter.v2.SecurityCenter", services.scc.ListFindings, _SCC_REQUEST),
-        ("google.container.v1.ClusterManager", services.gke.GetCluster, _GKE_REQUEST),
-        ("google.logging.v2.LoggingServiceV2", services.logging.ListLogEntries, _LOGGING_REQUEST),
+        ("google.cloud.securitycenter.v2.SecurityCenter", scc),
+        ("google.container.v1.ClusterManager", ((services.gke.GetCluster, _GKE_REQUEST),)),
+        ("google.logging.v2.LoggingServiceV2", ((services.logging.ListLogEntries, _LOGGING_REQUEST),)),
     )
     server.add_generic_rpc_handlers(
         tuple(
@@ -33,9 +40,10 @@ async def start(services: Services) -> tuple[grpc.aio.Server, int]:
                     method.__name__: grpc.unary_unary_rpc_method_handler(
                         _answering(method), request_deserializer=request.FromString, response_serializer=_bytes
                     )
+                    for method, request in methods
                 },
             )
-            for service, method, request in rpcs
+            for service, methods in rpcs
         )
     )
     port = server.add_insecure_port("127.0.0.1:0")

@@ -7,6 +7,7 @@ so that the commands which a record prints can be pasted into the real gcloud. O
 
 from __future__ import annotations
 
+import base64
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -60,6 +61,8 @@ def application(lab: Lab, services: Services, endpoints: Callable[[], Mapping[st
                 twins.findings,
             ),
             web.get("/v1/userinfo", google.userinfo),
+            web.get("/v1/projects/{project}/secrets/{secret}/versions/{version}:access", google.secret),
+            web.post("/_lab/hooks/{name}", own.hook),
             web.get("/_lab/journal", own.journal),
             web.post("/_lab/advance", own.advance),
             web.get("/_lab/endpoints", own.endpoints),
@@ -186,6 +189,20 @@ class _Google:
         message = f"The resource 'projects/{known.id}/zones/{zone}/instances/{name}' was not found"
         raise ApiError(grpc.StatusCode.NOT_FOUND, message)
 
+    async def secret(self, request: web.Request) -> web.Response:
+        """Secret Manager's `versions.access`."""
+        known = await self._asked(request, "secretmanager.Access", "secretmanager.versions.access")
+        name = f"projects/{known.id}/secrets/{request.match_info['secret']}"
+        text = self._lab.scenario.secrets.get(name)
+        if text is None:
+            message = f"Secret [{name}] not found or has no versions."
+            raise ApiError(grpc.StatusCode.NOT_FOUND, message)
+        if text.startswith("/_lab/hooks/"):
+            text = f"http://{request.host}{text}"
+        payload = {"data": base64.b64encode(text.encode()).decode()}
+        version = f"projects/{known.number}/secrets/{request.match_info['secret']}/versions/1"
+        return web.json_response({"name": version, "payload": payload})
+
     async def _asked(self, request: web.Request, call: str, needed: str) -> ScenarioProject:
         """Write the call down, fail as planned, and find its project."""
         self._lab.write(call, path=request.path, query=request.query_string)
@@ -259,6 +276,23 @@ class _Own:
     async def journal(self, _request: web.Request) -> web.Response:
         """What was done, in order."""
         return web.json_response({"journal": list(self._lab.journal)})
+
+    async def hook(self, request: web.Request) -> web.Response:
+        """A channel: what is posted is kept in the journal, as `channel.Post`, the query and the headers' names too."""
+        name = request.match_info["name"]
+        told = {"name": name, "query": request.query_string, "headers": sorted(key.lower() for key in request.headers)}
+        try:
+            body = await request.json()
+        except ValueError as error:
+            raise ApiError(grpc.StatusCode.INVALID_ARGUMENT, "invalid_payload") from error
+        try:
+            await self._lab.fault("channel.Post", name)
+        except FaultError as fault:
+            is_taken = fault.kind == "drop_reply"
+            self._lab.write("channel.Post" if is_taken else "channel.Refused", **told, body=body)
+            raise fail(fault, denied="action_prohibited", missing="no_service", quota="the channel") from fault
+        self._lab.write("channel.Post", **told, body=body)
+        return web.Response(text="ok")
 
     async def advance(self, request: web.Request) -> web.Response:
         """Move the clock by `{"seconds": n}`."""

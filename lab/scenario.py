@@ -277,13 +277,13 @@ Fault = Literal[
 class ScenarioFault(Part):
     """A fault by name on a call.
 
-    `call` is `SERVICE.METHOD` as the journal writes it, `*` for any part: `scc.ListFindings`, `gke.GetCluster`,
-    `logging.ListLogEntries`, `kubernetes.get.pods`, `kubernetes.*`, `resourcemanager.*`, `essentialcontacts.*`,
-    `compute.*`. `kind`: latency (answers after `seconds`), hang (accepts and never answers), deny (403), quota (429),
-    unavailable (503), not_found, empty_page (an empty page with a next token, `times` times), reset (the connection is
-    closed), drop_reply (the effect happens, the reply is lost), lie (an answer of the wrong form). `match` is a text
-    that the request must hold (a filter, a path); `after` lets that many calls through first; `times` is how many are
-    hit, 0 for all.
+    `call` is `SERVICE.METHOD` as the journal writes it, `*` for any part: `scc.ListFindings`, `scc.Update*`,
+    `gke.GetCluster`, `logging.ListLogEntries`, `kubernetes.get.pods`, `kubernetes.*`, `resourcemanager.*`,
+    `essentialcontacts.*`, `compute.*`, `secretmanager.Access`, `channel.Post`. `kind`: latency (answers after
+    `seconds`), hang (accepts and never answers), deny (403), quota (429), unavailable (503), not_found, empty_page (an
+    empty page with a next token, `times` times), reset (the connection is closed), drop_reply (the effect happens, the
+    reply is lost), lie (an answer of the wrong form). `match` is a text that the request must hold (a filter, a path);
+    `after` lets that many calls through first; `times` is how many are hit, 0 for all.
     """
 
     call: str
@@ -316,6 +316,10 @@ class Scenario(Part):
     clusters: tuple[ScenarioCluster, ...] = ()
     logs: tuple[ScenarioLog, ...] = ()
     log_reads_per_minute: int = Field(default=0, description="0: no limit; 60 is Google's")
+    secrets: dict[str, str] = Field(
+        default_factory=dict,
+        description="`projects/P/secrets/S` -> its text, in any version; `/_lab/hooks/NAME` becomes an address",
+    )
     identities: tuple[ScenarioIdentity, ...] = Field(
         default=(), description="beside the investigator, who may read as deploy/rbac/ grants"
     )

@@ -89,6 +89,17 @@ ROLES: Final[dict[str, Role]] = {
         bound="the actions' database, by a condition",
         changes="brakes, approvals, intents",
     ),
+    "notifier": Role(
+        feature="notices",
+        holder="the service accounts of `respond`, `sweep` and `act`",
+        bound="each secret that holds a channel's address, never a project",
+    ),
+    "reporter": Role(
+        feature="notices",
+        holder="the service accounts of `respond`, `sweep` and `act`",
+        bound="where findings are: the level of `RESPONDER_SCC_PARENT`",
+        changes="marks and external systems of findings; neither their mute nor their state",
+    ),
     "analyst": Role(
         feature="dead-letters",
         holder="a person",
@@ -108,6 +119,9 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "resourcemanager.projects.getIamPolicy": ("7", "the holders of roles/owner, where no label names a team"),
     "essentialcontacts.contacts.list": ("7", "the security contacts"),
     "pubsub.topics.publish": ("after 7", "a finished record to its topic; the id of a record to the action topic"),
+    "secretmanager.versions.access": ("after 7", "the address of a channel"),
+    "securitycenter.findingsecuritymarks.update": ("after 7", "verdict, outcome and review as marks of the finding"),
+    "securitycenter.findingexternalsystems.update": ("after 7", "the record's id, status and link at the finding"),
     "pubsub.subscriptions.consume": ("by hand", "`responder dead-letters` lists and replays what was given up"),
     "datastore.entities.create": ("between", "a new document: a record, a finding, a review; a brake, an intent"),
     "datastore.entities.get": ("between", "reads and queries"),

@@ -28,6 +28,7 @@ unless it is told otherwise. A service account is given exactly these."""
 
 _REFRESH_BEFORE: Final = timedelta(minutes=5)
 _TOKEN_SECONDS: Final = 10.0
+_ORIGINS: Final = {"slack": "https://hooks.slack.com", "chat": "https://chat.googleapis.com"}
 _POOL: Final = 200
 """Connections that are kept for each host: two calls of a hundred findings at once."""
 
@@ -66,6 +67,9 @@ class Google(Protocol):
 
     def base_url(self, service: str) -> str:
         """`https://SERVICE.googleapis.com`, without a slash at the end."""
+
+    def webhook_origin(self, kind: str) -> str:
+        """Where the address of a channel of this kind (`slack`, `chat`) must begin: scheme and host."""
 
     def token(self) -> str:
         """A bearer token for a control plane, fresh."""
@@ -165,6 +169,10 @@ class LiveGoogle:
     def base_url(self, service: str) -> str:
         """The service's global endpoint."""
         return f"https://{service}.googleapis.com"
+
+    def webhook_origin(self, kind: str) -> str:
+        """Slack's and Google Chat's own."""
+        return _ORIGINS[kind]
 
     def token(self) -> str:
         """A token that holds for five more minutes at least; one thread refreshes, the others wait for it."""
