@@ -8,10 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from responder import __version__, runbook
+from responder.decision import Situation, would
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
+from responder.forecast import forecast
 from responder.owner import owner
 from responder.plan import plan
+from responder.policy import NONE as NO_POLICY
+from responder.policy import Policy
 from responder.ports import Precedent
 from responder.record import WINDOW as RECORD_WINDOW
 from responder.record import (
@@ -23,12 +27,14 @@ from responder.record import (
     RecordedFinding,
     Redactions,
     Round,
+    Step,
     Subject,
     Traits,
 )
 from responder.redact import Redactor
+from responder.runbook.captured import captured
 from responder.settings import Settings
-from responder.timeline import closed, timeline
+from responder.timeline import acts, closed, timeline
 from responder.triage import NONE, Case, Tuning, judge
 from responder.triage.likeness import traits as traits_of
 
@@ -37,11 +43,14 @@ _RETRIES: Final = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes
 """How long after each round the gaps are asked again: three times, within a quarter of an hour."""
 _PATIENCE: Final = timedelta(minutes=15)
 _SECOND_LOOK: Final = timedelta(minutes=15)
-_NO_ANSWER: Final = "this version investigates only: it deletes and isolates nothing"
+_STEP_OF_THE_CONTAINER: Final = 5
 
 
 class Material(NamedTuple):
-    """What a record is made of. `finding` is the first one as SCC confirmed it; `rounds` says when was asked what."""
+    """What a record is made of. `finding` is the first one as SCC confirmed it; `rounds` says when was asked what.
+
+    `old` is the record as it was saved before: what was taken from the container and done to the pod stays.
+    """
 
     id: str
     findings: tuple[RecordedFinding, ...]
@@ -53,15 +62,34 @@ class Material(NamedTuple):
     read: int
     errors: tuple[str, ...] = ()
     redactions: Redactions = Redactions()
+    old: Record | None = None
 
 
 Precedents = Callable[[Traits], tuple[Precedent, ...] | None]
 """Earlier records that share a trait; None where they cannot be asked for."""
 
 
-def compose(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning = NONE) -> Record:
+def compose(
+    material: Material,
+    settings: Settings,
+    precedents: Precedents,
+    tuning: Tuning = NONE,
+    policy: Policy = NO_POLICY,
+) -> Record:
     """The record of the material at stage `gathered`; `redactions` of an earlier save are added to."""
-    redactor = Redactor()
+    record = _investigated(material, settings, precedents, tuning)
+    subject = record.provenance.subject
+    project = policy.of(subject.project_id, subject.project_number)
+    wanted = project is not None and (project.capture or project.remediate in {"approve", "auto"})
+    provenance = record.provenance.model_copy(update={"act": "wanted" if wanted else "none"})
+    record = record.model_copy(update={"provenance": provenance, "forecast": forecast(record.evidence)})
+    return record.model_copy(
+        update={"decision": would(Situation(record=record, policy=policy, now=material.rounds[-1].at))}
+    )
+
+
+def _investigated(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning) -> Record:
+    redactor, old = Redactor(), material.old
     findings = tuple(_recorded(redactor, _as_confirmed(one, material)) for one in material.findings)
     finding = redactor.finding(material.finding)
     latest = material.rounds[-1].at
@@ -69,32 +97,58 @@ def compose(material: Material, settings: Settings, precedents: Precedents, tuni
     told = (finding, material.target, evidence, settings.console)
     whose = owner(finding, evidence, settings.owner_keys)
     sheet = runbook.sheet(*told, contacts=whose.contacts, log_window=settings.log_window)
+    artifacts = old.artifacts if old else ()
     case = Case.of_record(findings, material.target, evidence, None, latest)
     traits = traits_of(case)
-    triage = judge(replace(case, history=precedents(traits)), tuning=tuning)
+    triage = judge(replace(case, history=precedents(traits), artifacts=artifacts), tuning=tuning)
     actions = plan(triage, finding, material.target, evidence, sheet.commands, sheet.links, whose.contacts)
     return Record(
         id=material.id,
         findings=findings,
         evidence=evidence,
         triage=triage,
-        decision=Decision(reasons=_hold(finding, material.target, evidence)),
-        outcome=Outcome(detail="nothing was done to the pod"),
+        decision=Decision(reasons=("not decided yet",)),
+        outcome=old.outcome if old else Outcome(detail="nothing was done to the pod"),
         plan=sheet.plan.model_copy(update={"actions": actions}),
         owner=whose,
         timeline=timeline(findings, evidence, material.started, None),
-        steps=sheet.steps,
+        steps=_entered(sheet.steps, old),
         links=sheet.links,
         commands=sheet.commands,
+        capture=old.capture if old else None,
+        artifacts=artifacts,
+        actions=old.actions if old else (),
+        notices=old.notices if old else (),
         provenance=_provenance(material, evidence, traits),
         redactions=_added(material.redactions, redactor.counts),
+    )
+
+
+def _entered(steps: tuple[Step, ...], old: Record | None) -> tuple[Step, ...]:
+    """The steps, of which the fifth says what was taken where the responder entered the container."""
+    told = captured(old.capture, old.artifacts) if old else None
+    if told is None:
+        return steps
+    return tuple(
+        step.model_copy(
+            update={
+                "status": told.status,
+                "detail": told.detail,
+                "by_hand": (*told.by_hand, *step.by_hand),
+                "evidence": told.evidence,
+                "missing": told.missing,
+            }
+        )
+        if step.n == _STEP_OF_THE_CONTAINER
+        else step
+        for step in steps
     )
 
 
 def finish(record: Record, now: datetime) -> Record:
     """The record with its outcome, and `due`: when it is to be looked at again, if ever."""
     update = {"stage": "finished", "finished": now, "due": due(record)}
-    told = closed(record.timeline, now)
+    told = closed((*record.timeline, *acts(record.actions, record.capture)), now)
     provenance = record.provenance.model_copy(update=update)
     return record.model_copy(update={"provenance": provenance, "timeline": told})
 
@@ -102,7 +156,8 @@ def finish(record: Record, now: datetime) -> Record:
 def due(record: Record) -> datetime | None:
     """The next of: a gap whose time comes, the second look, the last look. None where the record is final."""
     gaps = [gap.retry_at for gap in record.evidence.missing().values() if gap.retry_at]
-    looked = record.provenance.rounds[-1].at
+    # `act` asks for nothing that comes later than a compiler: it is no look.
+    looked = max(one.at for one in record.provenance.rounds if one.kind != "act")
     looks = [at for at in looks_of(record) if at > looked] if isinstance(record.evidence.scc, Found) else []
     return min([*gaps, *looks], default=None)
 
@@ -199,29 +254,6 @@ def _line(redactor: Redactor, text: str) -> str:
 
 
 _WAYS: Final[dict[str, Any]] = {"text": Redactor.text, "line": _line, "args": Redactor.args, "words": Redactor.words}
-
-
-def _hold(finding: Finding, target: Target, evidence: Evidence) -> tuple[str, ...]:
-    reasons = [_NO_ANSWER]
-    if isinstance(evidence.scc, Missing):
-        reasons.append(f"SCC did not confirm the finding: {evidence.scc.detail}")
-    else:
-        if evidence.scc.value.state != "ACTIVE":
-            reasons.append(f"the finding is {evidence.scc.value.state or 'without a state'} in SCC")
-        if evidence.scc.value.mute == "MUTED":
-            reasons.append("the finding is muted in SCC")
-    if isinstance(evidence.cluster, Found) and evidence.cluster.value.newer_than_event:
-        reasons.append("the cluster was created after the event: it is another one of the same name")
-    if not target.has_pod:
-        reasons.append("the finding names no pod")
-    elif len(finding.pods) > 1:
-        reasons.append(f"the finding names {len(finding.pods)} pods")
-    proof = evidence.proof
-    if isinstance(proof, Found) and proof.value.verdict != "proven":
-        reasons.append(f"the pod is not proven to be the finding's: {proof.value.verdict}")
-    elif isinstance(proof, Missing) and target.has_pod:
-        reasons.append(f"the pod is not proven to be the finding's: {proof.detail}")
-    return tuple(reasons)
 
 
 def _provenance(material: Material, evidence: Evidence, traits: Traits) -> Provenance:

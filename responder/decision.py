@@ -31,7 +31,8 @@ class Situation:
     `record` has evidence and triage as they are now: verified anew where `act` asks. `respond` leaves the rest None.
     `brake` is the Brake that is on, or None; `brake_known` whether it could be read. `answered_before` is the key of an
     intent for the same workload and image, empty where there is none. `captures_intact` is whether every capture was
-    read back with the same hash (None: not asked), `own_namespace` the responder's own, where it has one.
+    read back with the same hash (None: not asked). `approval_is_spent_here`: the approval was used for this very pod,
+    whose request has not left yet. `own_namespaces` are the responder's own, where it has any.
     """
 
     record: Record
@@ -45,6 +46,7 @@ class Situation:
     acted_before: bool | None = None
     captures_intact: bool | None = None
     approval: Approval | None = None
+    approval_is_spent_here: bool = False
     own_namespaces: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -442,6 +444,27 @@ GUARDS: Final[tuple[Ask, ...]] = (
 """In this order. The names are stable: records, policies and reports of years refer to them."""
 
 
+# --- whether a container may be entered -------------------------------------------------------------------------------
+
+_TO_ENTER: Final = frozenset(
+    {
+        "not-read-only", "brake-off", "policy-in-force", "project-named", "project-agrees", "cluster-agrees",
+        "finding-active", "verified-lately", "one-pod", "pod-proven", "namespace-open",
+    }
+)  # fmt: skip
+
+
+def may_enter(situation: Situation) -> str:
+    """Why no command may be run in the pod's container; empty where every guard that stands before that says yes.
+
+    Taking evidence changes nothing, so that neither verdict nor owner is asked for; whose pod it is, is.
+    """
+    if not _project(situation).capture:
+        return "the project has capture = false"
+    answers = [guard(situation) for guard in GUARDS if guard.name in _TO_ENTER]
+    return "; ".join(f"{answer.name}: {answer.detail}" for answer in answers if answer.ok is not True)
+
+
 # --- the decision -----------------------------------------------------------------------------------------------------
 
 
@@ -522,7 +545,7 @@ def _by_approval(s: Situation, decision: Decision) -> Decision:
 
 def _refusal(s: Situation, approval: Approval) -> str:
     """Why an answered approval gives no right to act; empty where it does."""
-    if approval.state != "approved":
+    if approval.state != "approved" and not (approval.state == "used" and s.approval_is_spent_here):
         return f"the approval was {approval.state}"
     if approval.by not in _project(s).approvers:
         return "who approved is not one of the project's approvers"

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from responder import proof, related
 from responder.errors import PASSING, Unanswered
-from responder.evidence import Evidence, Found, Missing, Related, SccFinding, Window
+from responder.evidence import NOT_ASKED, Evidence, Found, Missing, Related, SccFinding, Window
 from responder.finding import Finding, Target
 from responder.ports import Around, World
 from responder.questions import AnyAnswer, Inquiry, Question, questions
@@ -24,9 +24,11 @@ _WORKERS: Final = 10
 _REFUSALS: Final = frozenset({"not_found", "unverified"})
 
 
-Ask = Literal["everything", "missing", "gaps", "look", "scc"]
+Ask = Literal["everything", "missing", "gaps", "look", "scc", "verify"]
 _LATER: Final = frozenset({"pod_log", "audit_log", "deletion"})
 """What tells of things that come after the compiler; the other findings are asked for in every round."""
+VERIFIED: Final = frozenset({"scc", "related", "cluster", "node", "pod", "proof", "owners", "namespace"})
+"""What is asked anew before anything is done to a pod. What was known of these before counts for nothing then."""
 _OF_THE_CLUSTER: Final = frozenset({"node", "pod", "namespace", "pod_events", "owners", "proof"})
 
 
@@ -51,9 +53,12 @@ def gather(
     """Ask SCC, then everything else at once, and return by the deadline.
 
     `ask="missing"` asks SCC and what `known` lacks, `"gaps"` only what it lacks and may have an answer by now,
-    `"look"` also what tells of later events, `"scc"` SCC alone (a finding that joined). Where SCC does not have the
-    finding, or has another one under its name, nothing else is asked.
+    `"look"` also what tells of later events, `"scc"` SCC alone (a finding that joined), `"verify"` everything that says
+    whether it is still the same finding and the same pod: a gap now is a gap, whatever was known. Where SCC does not
+    have the finding, or has another one under its name, nothing else is asked.
     """
+    if ask == "verify" and known is not None:
+        known = known.model_copy(update=dict.fromkeys(VERIFIED, NOT_ASKED))
     deadline = time.monotonic() + world.settings.deadline.total_seconds()
     # A pool for each record: a shared one that is too small makes a hundred findings wait for each other.
     pool = ThreadPoolExecutor(max_workers=_WORKERS, thread_name_prefix="gather")
@@ -78,6 +83,8 @@ def _settled(known: Evidence | None, ask: Ask, all_: Mapping[str, Question]) -> 
     old = {name: getattr(known, name) for name in type(known).model_fields if name not in {"told", "scc", "related"}}
     if ask == "scc":
         return old
+    if ask == "verify":
+        return {name: answer for name, answer in old.items() if name not in VERIFIED}
     if ask in {"gaps", "look"}:
         open_ = _open(old, all_) | (_LATER if ask == "look" else frozenset())
         return {name: answer for name, answer in old.items() if name not in open_}

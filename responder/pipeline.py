@@ -19,6 +19,7 @@ from responder.errors import Busy, StaleClaim, StoreError, Unanswered
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
+from responder.policy import NONE as NO_POLICY
 from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
 from responder.record import Record, RecordedFinding, Redactions, Round, RoundKind, Traits
 from responder.triage import NONE
@@ -124,6 +125,9 @@ def sweep(world: World) -> Swept:
     for record_id in world.records.unpublished() if world.outbox else ():
         with apart:
             sent += _publish(world, record_id)
+    for record_id in world.records.wanting(now) if world.summons else ():
+        with apart:
+            _summon(world, record_id)
     try:
         with apart:
             found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=now + _SWEEP)
@@ -216,11 +220,29 @@ def _drive(world: World, line: RecordLine, now: datetime) -> None:
         while world.records.release(claim, seen):
             seen = _investigate(world, claim, target, "scc", "joined")
     _publish(world, line.id)
+    _summon_where_wanted(world, line.id)
 
 
 def _batches(found: Iterator[Published]) -> Iterator[list[Published]]:
     while batch := list(islice(found, _BATCH)):
         yield batch
+
+
+def _summon_where_wanted(world: World, record_id: str) -> None:
+    record = world.records.load(record_id) if world.summons else None
+    if record is not None and record.provenance.act == "wanted" and record.provenance.act_due is None:
+        _summon(world, record_id)
+
+
+def _summon(world: World, record_id: str) -> None:
+    """Ask `act` to look at a record; what fails here is asked for by the next sweep."""
+    if world.summons is None:
+        return
+    try:
+        world.summons.summon(record_id)
+        world.records.count("summoned")
+    except Unanswered as error:
+        world.records.count(f"summon.{error.why}")
 
 
 def _publish(world: World, record_id: str) -> bool:
@@ -262,6 +284,7 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
             # Findings joined meanwhile: SCC is asked about them, the cluster's answers stand.
             seen = _investigate(world, claim, target, "scc", "joined")
     _publish(world, claim.record_id)
+    _summon_where_wanted(world, claim.record_id)
 
 
 def _note(world: World, claim: Claim) -> int:
@@ -316,13 +339,15 @@ def _gather(
         errors=tuple(f"SCC does not have finding {key}" for key in unknown),
         redactions=old.redactions if old else Redactions(),
         read=found.seen,
+        old=old,
     )
     start = min(one.event_time for one in found.groups)
 
     def precedents(traits: Traits) -> tuple[Precedent, ...]:
         return world.records.history(traits, before=start)
 
-    record = compose(material, world.settings, precedents, world.tuning() if world.tuning else NONE)
+    tuning, policy = world.tuning() if world.tuning else NONE, world.policy() if world.policy else NO_POLICY
+    record = compose(material, world.settings, precedents, tuning, policy)
     # A finished record stays finished while it is told anew: only its first gathering is saved on its own.
     return record if old else world.records.save(record, claim)
 

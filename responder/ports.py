@@ -278,8 +278,8 @@ class Remover(Protocol):
     answer came. An empty name or UID is a ValueError before anything is sent.
     """
 
-    def rehearse(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
-        """The delete as a dry run on the server, admission and precondition included."""
+    def rehearse(self, namespace: str, name: str, *, uid: str, grace_seconds: int, method: Method = "delete") -> None:
+        """The same request as a dry run on the server: admission, precondition, and an eviction's budget."""
 
     def delete(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
         """`DELETE` with `preconditions.uid`; returning means that the API server took it, not that the pod is gone."""
@@ -341,12 +341,13 @@ IntentState = Literal["intended", "sent", "settled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intended:
-    """An intent as it stands, and each step that it took (`STATE: detail`), oldest first."""
+    """An intent as it stands, when its request may first have left, and each step (`STATE: detail`), oldest first."""
 
     intent: Intent
     state: IntentState
     outcome: str
     steps: tuple[str, ...]
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,6 +150,9 @@ class Replacement(Model):
     compiles_again: str = Field(default="", description="id of the record in which it does")
 
 
+OutcomeKind = Literal["held", "deleted", "terminating", "gone", "replaced", "failed", "unknown"]
+
+
 class Outcome(Model):
     """What really happened to the pod.
 
@@ -158,7 +161,7 @@ class Outcome(Model):
     nothing happened. `unknown`: the request left, and what became of it could not be seen yet.
     """
 
-    kind: Literal["held", "deleted", "terminating", "gone", "replaced", "failed", "unknown"] = "held"
+    kind: OutcomeKind = "held"
     detail: str
     at: datetime | None = None
     replacement: Replacement | None = None
@@ -333,6 +336,13 @@ class Volatile(Model):
     missing: tuple[str, ...] = ()
 
 
+class BrokenOff(Model):
+    """A file in the evidence store that an attempt left behind before it was broken off."""
+
+    place: str
+    sha256: str
+
+
 class Capture(Model):
     """One capture: from which container, by whom, how, and its manifest. `impossible` says why nothing was taken."""
 
@@ -348,6 +358,7 @@ class Capture(Model):
     responder: str
     tools: tuple[str, ...] = ()
     volatile: Volatile = Volatile()
+    broken_off: tuple[BrokenOff, ...] = ()
     manifest: str = Field(default="", description="its place in the evidence store")
     manifest_sha256: str = ""
     impossible: str = ""

@@ -9,7 +9,7 @@ from heapq import nsmallest
 from typing import Final
 
 from responder.evidence import Evidence, Found, LogEntry
-from responder.record import Lane, RecordedFinding, TimelineEntry
+from responder.record import Action, Capture, Lane, RecordedFinding, TimelineEntry
 
 _MOST: Final = 25
 """Entries that one source may put in, so that a chatty one does not bury the others."""
@@ -40,6 +40,16 @@ def closed(told: tuple[TimelineEntry, ...], finished: datetime) -> tuple[Timelin
     """The timeline of an open record with its end, in its place: nothing else changes when a record is finished."""
     last = _entry(finished, "responder", "record written", "/provenance/finished")
     return tuple(sorted((*told, last), key=_time))
+
+
+def acts(actions: tuple[Action, ...], capture: Capture | None) -> tuple[TimelineEntry, ...]:
+    """What the responder itself did in the cluster."""
+    told = [_entry(capture.at, "action", "files were taken out of the container", "/capture")] if capture else []
+    for index, one in enumerate(actions):
+        told.append(
+            _entry(one.at, "action", f"{one.kind} of pod {one.pod} ({one.uid}): {one.result}", f"/actions/{index}")
+        )
+    return tuple(told)
 
 
 def _time(entry: TimelineEntry) -> datetime:

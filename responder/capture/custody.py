@@ -92,7 +92,8 @@ def verify(record: Record, store: EvidenceStore) -> tuple[Verified, ...]:
         return (*bare, *lost) or (Verified(place=record.id, kind="intact", detail="nothing was captured"),)
     told = [*_manifest(record, capture, store, names), *_files(record, store, names)]
     named = {capture.manifest, *(one.stored for one in record.artifacts)}
-    for place, sha256 in _earlier(capture, store, names):
+    left = [(one.place, one.sha256) for one in capture.broken_off]
+    for place, sha256 in dict.fromkeys((*left, *_earlier(capture, store, names))):
         named.add(place)
         told.append(_outer(place, sha256, store, names))
     told += [
@@ -226,6 +227,7 @@ def _earlier(capture: Capture, store: EvidenceStore, names: Sequence[str]) -> It
             told = json.loads(found[1])
             previous = str(told["previous"])
             kept = [(str(one["artifact"]["stored"]), str(one["artifact"]["stored_sha256"])) for one in told["entries"]]
+            kept += [(str(one["place"]), str(one["sha256"])) for one in told["capture"]["broken_off"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             return
         if sha256 != capture.manifest_sha256:

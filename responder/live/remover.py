@@ -29,6 +29,7 @@ from responder.errors import PASSING, Refused, Unanswered, Unconfirmed
 from responder.live import _errors, _reply
 from responder.live.google import Address
 from responder.live.kubernetes import Rule, tls
+from responder.record import Method
 
 RULES: Final = (
     Rule("", "pods", ("get", "delete")),
@@ -62,10 +63,16 @@ class Deleter:
         self._guard = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
-    def rehearse(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
-        """The delete with `dryRun=All`: admission and precondition are asked, and nothing is done."""
+    def rehearse(self, namespace: str, name: str, *, uid: str, grace_seconds: int, method: Method = "delete") -> None:
+        """The same with `dryRun=All`: admission and precondition, and an eviction's budget, are asked; nothing is done.
+
+        k8s.io/kubernetes/pkg/registry/core/pod/storage/eviction.go: the budget is looked at and not taken from.
+        """
         options = _options(namespace, name, uid, grace_seconds) | {"dryRun": ["All"]}
-        self._send("DELETE", namespace, name, "", options)
+        if method == "evict":
+            self._send("POST", namespace, name, "/eviction", _eviction(namespace, name, options))
+        else:
+            self._send("DELETE", namespace, name, "", options)
 
     def delete(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
         """`DELETE` with `preconditions.uid`; returning means that the API server took it."""
@@ -73,13 +80,8 @@ class Deleter:
 
     def evict(self, namespace: str, name: str, *, uid: str, grace_seconds: int) -> None:
         """`POST …/eviction` (policy/v1) with the same precondition; a budget's no is Refused("quota", retry=True)."""
-        body = {
-            "kind": "Eviction",
-            "apiVersion": "policy/v1",
-            "metadata": {"name": name, "namespace": namespace},
-            "deleteOptions": _options(namespace, name, uid, grace_seconds),
-        }
-        self._send("POST", namespace, name, "/eviction", body)
+        options = _options(namespace, name, uid, grace_seconds)
+        self._send("POST", namespace, name, "/eviction", _eviction(namespace, name, options))
 
     def _send(self, method: str, namespace: str, name: str, sub: str, body: Mapping[str, Any]) -> None:
         """One request. Returns for 2xx, whatever its body is; a Status in the place of a Pod is no failure."""
@@ -145,6 +147,15 @@ def _noting(left: threading.Event) -> type[HTTPSConnectionPool]:
         ConnectionCls = Connection
 
     return Pool
+
+
+def _eviction(namespace: str, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "Eviction",
+        "apiVersion": "policy/v1",
+        "metadata": {"name": name, "namespace": namespace},
+        "deleteOptions": options,
+    }
 
 
 def _options(namespace: str, name: str, uid: str, grace_seconds: int) -> dict[str, Any]:

@@ -42,7 +42,14 @@ def intended_of(row: Mapping[str, Any], steps: Iterable[str]) -> Intended:
     """An intent as it stands; StoreError where what is kept cannot be one."""
     with _readable("an intent"):
         intent = Intent(**_values(row, INTENT))
-        return Intended(intent=intent, state=row["state"], outcome=row["outcome"], steps=tuple(steps))
+        sent = row["sent_at"] if "sent_at" in row.keys() else None  # noqa: SIM118 - a row of SQLite holds its values
+        return Intended(
+            intent=intent,
+            state=row["state"],
+            outcome=row["outcome"],
+            steps=tuple(steps),
+            sent_at=datetime.fromisoformat(sent) if sent else None,
+        )
 
 
 def approval_of(row: Mapping[str, Any]) -> Approval:

@@ -7,30 +7,12 @@ Nothing here is read of a file's text, since the record has none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from responder.record import Artifact, Signal
+from responder.record import Artifact
 from responder.triage.sign import Sign, merged
 from responder.triage.whereabouts import is_hidden, place
-
-WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        # Runs wherever it is copied to, and tells nobody how: also what `go build -ldflags "-s -w"` makes in /tmp.
-        "C1": 10,
-        # Another program lies where the executed one lay: replaced since, or the container's tools lie. An upgrade of
-        # the package does it as well; what stands against `benign` from outside begins here (`judging.OUTSIDE`).
-        "C2": 15,
-        # Built in place: the product has the compiler's own version in it. Said for the reader; most builds do that.
-        "C3": 0,
-        # An executable in memory-backed files, or hidden, that no finding's command line had to name.
-        "C4": 10,
-        # A program under a source's name.
-        "C5": 10,
-    }
-)
-"""What each sign of a captured file weighs."""
 
 _OPEN: Final = frozenset({"temporary", "memory", "web"})
 _SOURCES: Final = (".c", ".cc", ".cpp", ".cxx", ".go", ".rs", ".java", ".h", ".hpp")
@@ -42,22 +24,6 @@ def signs(artifacts: Sequence[Artifact]) -> tuple[Sign, ...]:
     taken = [(f"/artifacts/{n}", one) for n, one in enumerate(artifacts) if one.status == "captured"]
     compilers = {text for _, one in taken if one.role == "compiler" and one.elf for text in one.elf.comments}
     return merged(sign for pointer, one in taken for sign in _of(one, pointer, compilers))
-
-
-def signals(artifacts: Sequence[Artifact], weights: Mapping[str, int] = WEIGHTS) -> tuple[Signal, ...]:
-    """The same, weighed, the heaviest first. A KeyError where `weights` lacks a sign."""
-    weighed = (
-        Signal(
-            id=sign.id,
-            title=sign.text,
-            weight=weights[sign.id],
-            source=sign.source,
-            evidence=sign.evidence,
-            outside=sign.outside,
-        )
-        for sign in signs(artifacts)
-    )
-    return tuple(sorted(weighed, key=lambda signal: (-signal.weight, signal.id)))
 
 
 def _of(one: Artifact, pointer: str, compilers: set[str]) -> Iterator[Sign]:

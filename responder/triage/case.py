@@ -13,7 +13,7 @@ from typing import Any, Final
 from responder.evidence import Evidence, Found
 from responder.finding import CATEGORY, Process, Target
 from responder.ports import Precedent
-from responder.record import RecordedFinding
+from responder.record import Artifact, RecordedFinding
 
 MAX_ANCESTORS: Final = 8
 """How far a chain of parents is followed; longer ones are a loop or a nest of make."""
@@ -45,6 +45,7 @@ class Case:
     evidence: Evidence | None = None
     history: tuple[Precedent, ...] | None = None
     now: datetime | None = None
+    artifacts: tuple[Artifact, ...] = ()
 
     @classmethod
     def of_execs(cls, execs: Iterable[Mapping[str, Any]], *, cwd: str | None = None, parents: Any = ()) -> Case:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from responder.record import Severity, Signal, Triage, Verdict
-from responder.triage import context, settle
+from responder.triage import captured, context, settle
 from responder.triage.builds import Look, look, supported
 from responder.triage.case import Case
 from responder.triage.rules import BUILT_IN, TECHNIQUES, Rules
@@ -48,7 +48,7 @@ def judge(case: Case, rules: Rules = BUILT_IN, tuning: Tuning = NONE) -> Triage:
     confirmed = supported(looks, place.confirms, place.why)
     if confirmed != looks:
         looks, place = confirmed, context.read(case, confirmed, tuning)
-    signs = merged((*of_activity(looks), *place.signs, *_builds(looks, place)))
+    signs = merged((*of_activity(looks), *place.signs, *_builds(looks, place), *captured.signs(case.artifacts)))
     signals = _weighed(signs, rules, place)
     total = rules.base + sum(signal.weight for signal in signals)
     score = max(0, min(100, total))

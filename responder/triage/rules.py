@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION: Final = "2026.11-2"
+VERSION: Final = "2026.11-3"
 
 WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -68,6 +68,12 @@ WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
         "H1": -20,  # it compiles like this regularly
         "H2": -35,  # an analyst called the like of it a build
         "H3": 35,  # an analyst called the like of it an attack
+        # What was taken out of the container: never for it, since its own programs sent it.
+        "C1": 10,  # a static program in an open place, stripped: runs wherever it is copied to
+        "C2": 15,  # another program lies where the executed one lay
+        "C3": 0,  # built in place
+        "C4": 10,  # an executable in memory-backed files, or hidden
+        "C5": 10,  # a program under a source's name
         "X1": 0,  # the container can reach the node: set when judging, half of what speaks against it
         "U0": 0,  # arguments are cut or missing
     },

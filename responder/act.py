@@ -1,0 +1,224 @@
+"""Steps 5 and 7, in order: verify anew, capture, judge again, decide, and do at most that, to exactly that pod.
+
+Takes nothing but the id of a record. What happened is written, never what was meant: an intent is saved before an
+effect, its outcome after it was seen. Evidence is kept before anything is deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from responder import removing
+from responder.burst import burst
+from responder.capture import custody, seizing
+from responder.compose import Material, compose
+from responder.decision import Situation, binding, decide, may_enter
+from responder.errors import Busy, Refused, StoreError, Unanswered
+from responder.evidence import Found
+from responder.finding import Target
+from responder.gather import gather
+from responder.policy import NONE as NO_POLICY
+from responder.policy import Policy
+from responder.ports import Acting, Approval, Claim, Intended, Precedent, World
+from responder.record import Decision, Record, RecordedFinding, Round, Traits
+from responder.triage import NONE
+
+LEASE: Final = timedelta(minutes=8)
+"""Two gatherings, a capture of three minutes, a delete and the look at what became of it."""
+_AGAIN: Final = timedelta(minutes=1)
+
+
+def act(world: World, record_id: str) -> Record | None:
+    """Do what the project's policy allows for a record. None where there is no finished record of that id.
+
+    Safe to repeat: what was taken is not taken again, and one pod is acted on once. Raises Busy where another instance
+    is at work on it, and StoreError where a store fails: the message is delivered again.
+    """
+    acting, record = world.act, world.records.load(record_id)
+    if acting is None:
+        message = "this function has nothing to act with: RESPONDER_ACTIONS is not set"
+        raise StoreError(message)
+    if record is None or record.provenance.stage != "finished":
+        world.records.count("act.no_record")
+        return None
+    now = world.now()
+    if record.provenance.act != "wanted" or (record.provenance.act_due or now) > now:
+        world.records.count("act.nothing_to_do")
+        return record
+    claim = world.records.claim(record_id, "act", LEASE, now)
+    if claim is None:
+        message = "another instance is at work on this record"
+        raise Busy(message)
+    with _held(world, claim):
+        # Read again under the claim: another may have acted between the two.
+        record = world.records.load(record_id) or record
+        return _act(world, acting, claim, record)
+
+
+def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
+    """The order: verify, capture, judge, decide, do, write down."""
+    policy = world.policy() if world.policy else NO_POLICY
+    material = _verified(world, old, None)
+    record = _judged(world, material, policy)
+    began = _began(acting, record)
+    if began is None or began.state == "intended":
+        taken = _captured(world, acting, record, material, policy)
+        if taken is not None:
+            # Facts are kept before anything is done: a crash from here on does not lose what was taken.
+            removing.kept(world, claim, taken)
+            # A capture takes minutes, and what was verified before it is old.
+            material = _verified(world, taken, material)
+            record = _judged(world, material, policy)
+    if began is not None and began.state != "intended":
+        return removing.seen(world, acting, claim, record, began)
+    record = record.model_copy(update={"decision": _decided(world, acting, record, policy, began)})
+    subject = record.provenance.subject
+    project = policy.of(subject.project_id, subject.project_number)
+    if record.decision.kind == "await_approval":
+        return removing.closed(world, claim, record, due=world.now() + _AGAIN)
+    if record.decision.kind == "hold" or project is None:
+        return removing.closed(world, claim, record, due=None)
+    return removing.remove(world, acting, claim, record, project)
+
+
+# --- verify, judge ----------------------------------------------------------------------------------------------------
+
+
+def _verified(world: World, old: Record, before: Material | None) -> Material:
+    """Finding and pod asked for anew. A gap now is a gap, whatever was known before."""
+    subject = old.provenance.subject
+    target = Target(namespace=subject.namespace, pod=subject.pod, container=subject.container)
+
+    def pages() -> Iterator[tuple[RecordedFinding, ...]]:
+        after = ""
+        while page := world.records.findings_page(old.id, after=after):
+            yield page
+            after = page[-1].key
+
+    groups = before.findings if before else burst(pages()).groups
+    at = world.now()
+    led = old.evidence.scc.value.name.rpartition("/")[2] if isinstance(old.evidence.scc, Found) else ""
+    first = min(groups, key=lambda one: one.key.rpartition("/")[2] != led)
+    gathered = gather(world, first, target, known=before.evidence if before else old.evidence, ask="verify")
+    answered = tuple(name for name in gathered.asked if isinstance(getattr(gathered.evidence, name), Found))
+    rounds = before.rounds if before else old.provenance.rounds
+    return Material(
+        id=old.id,
+        findings=groups,
+        finding=gathered.finding,
+        target=gathered.target,
+        evidence=gathered.evidence,
+        started=old.provenance.started,
+        rounds=(*rounds, Round(kind="act", at=at, asked=gathered.asked, answered=answered)),
+        redactions=old.redactions,
+        # What joined since respond read it is respond's to read: it is not called read here.
+        read=old.provenance.read,
+        old=old,
+    )
+
+
+def _judged(world: World, material: Material, policy: Policy) -> Record:
+    start = min(one.event_time for one in material.findings)
+
+    def precedents(traits: Traits) -> tuple[Precedent, ...]:
+        return world.records.history(traits, before=start)
+
+    return compose(material, world.settings, precedents, world.tuning() if world.tuning else NONE, policy)
+
+
+# --- capture ----------------------------------------------------------------------------------------------------------
+
+
+def _captured(world: World, acting: Acting, record: Record, material: Material, policy: Policy) -> Record | None:
+    """The record with what was taken from the proven pod now; None where it was before, or may not be entered."""
+    proof, pod = record.evidence.proof, record.evidence.pod
+    if acting.collect is None or not isinstance(proof, Found) or not isinstance(pod, Found):
+        return None
+    if record.capture is not None and record.capture.uid == proof.value.uid:
+        return None
+    if policy.of(record.provenance.subject.project_id, record.provenance.subject.project_number) is None:
+        return None
+    if may_enter(_situation(world, acting, record, policy)):
+        return None
+    try:
+        collector = acting.collect(removing.access(world, record))
+    except Unanswered as error:
+        world.records.count(f"capture.{error.why}")
+        return None
+    capture, artifacts = seizing.seize(collector, acting, record, material.findings, pod.value, now=world.now)
+    world.records.count("captured" if any(one.status == "captured" for one in artifacts) else "capture.impossible")
+    return record.model_copy(update={"capture": capture, "artifacts": artifacts})
+
+
+# --- decide -----------------------------------------------------------------------------------------------------------
+
+
+def _decided(world: World, acting: Acting, record: Record, policy: Policy, began: Intended | None) -> Decision:
+    """Every guard asked anew, and the question to the approvers where one is to be asked."""
+    situation = _situation(world, acting, record, policy, began)
+    decision = decide(situation)
+    if decision.kind != "await_approval" or situation.approval is not None:
+        return decision
+    subject = record.provenance.subject
+    project = policy.of(subject.project_id, subject.project_number)
+    asked = Approval(
+        binding=decision.binding,
+        record_id=record.id,
+        project=subject.project_id,
+        uid=decision.uid,
+        asked_at=situation.now,
+        until=situation.now + timedelta(minutes=project.approval_minutes if project else 1),
+    )
+    return decision.model_copy(update={"approve_by": acting.actions.ask(asked).until})
+
+
+def _situation(
+    world: World, acting: Acting, record: Record, policy: Policy, began: Intended | None = None
+) -> Situation:
+    key, brake, is_known = removing.key_of(record), None, True
+    try:
+        brake = acting.actions.brake(record.provenance.subject.project_id)
+    except StoreError:
+        # A brake that cannot be read is on.
+        is_known = False
+    bound = binding(record)
+    return Situation(
+        record=record,
+        policy=policy,
+        now=world.now(),
+        verified_at=record.provenance.rounds[-1].at,
+        read_only=acting.remove is None,
+        brake_known=is_known,
+        brake=brake,
+        answered_before=removing.answered_before(acting, record),
+        acted_before=began is not None and began.state != "intended" if key else None,
+        captures_intact=custody.intact(record, acting.evidence) if record.capture else None,
+        approval=acting.actions.approval(bound) if key else None,
+        approval_is_spent_here=began is not None and began.state == "intended" and began.intent.approval == bound,
+    )
+
+
+def _began(acting: Acting, record: Record) -> Intended | None:
+    key = removing.key_of(record)
+    found = acting.actions.intent(key) if key else None
+    if found is not None and found.intent.record_id != record.id and found.state == "intended":
+        # Another record of the same pod has begun; whoever sends first has acted for both.
+        return None
+    if found is None and record.actions:
+        # The pod may be gone by now, and can be proven no more: the action itself says which one it was.
+        found = acting.actions.intent(record.actions[-1].id)
+    return found
+
+
+@contextlib.contextmanager
+def _held(world: World, claim: Claim) -> Iterator[None]:
+    """Let go of the claim whatever happens. What joined meanwhile is unread, and the sweep reads it."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(StoreError, Refused):
+            world.records.release(claim, sys.maxsize)

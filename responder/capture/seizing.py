@@ -1,0 +1,151 @@
+"""Step 5 as one act: the snapshot, the files, the manifest. What comes back goes into the record as it is.
+
+Each attempt has names of its own in the evidence store, since every seal has a salt of its own; what an attempt that
+was broken off left behind is named by the next one's manifest, so that nothing in the store is nobody's.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Final
+
+from responder import __version__
+from responder.capture import custody, elf
+from responder.capture.arrival import printable
+from responder.capture.digest import digest
+from responder.capture.sealing import Sealed
+from responder.capture.taking import Caps, Means, take
+from responder.capture.volatile import Snapshot, snapshot
+from responder.capture.wanted import LeftOut, Want, Wanted, plain, wanted
+from responder.evidence import ContainerState, Pod
+from responder.ports import Acting, Cell, Clock, Collector, EvidenceStore, Incoming
+from responder.record import Artifact, BrokenOff, Capture, Record, RecordedFinding, Volatile
+from responder.redact import Redactor
+
+_NUMBER: Final = re.compile(r"([0-9]{1,6})-[^/]+")
+_MOST_DROPPED: Final = 16
+
+
+def seize(
+    collector: Collector,
+    acting: Acting,
+    record: Record,
+    findings: tuple[RecordedFinding, ...],
+    pod: Pod,
+    *,
+    now: Clock,
+    caps: Caps | None = None,
+) -> tuple[Capture, tuple[Artifact, ...]]:
+    """Capture from the container of the record's subject in `pod`, whose UID is proven.
+
+    `findings` are as the store has them: a redacted path leads nowhere. What comes back is redacted. StoreError where
+    the evidence store fails: nothing is said then, and the next attempt tells of what this one left behind.
+    """
+    subject, at, redactor, evidence = record.provenance.subject, now(), Redactor(), acting.evidence
+    container = next((one for one in pod.containers if one.name == subject.container), None)
+    attempt, left = _attempt(evidence, record)
+    capture = Capture(
+        at=at,
+        finished=at,
+        uid=pod.uid,
+        namespace=subject.namespace,
+        pod=subject.pod,
+        container=subject.container,
+        node=pod.node_name,
+        image_digest=container.image_id if container else "",
+        identity=acting.identity,
+        responder=__version__,
+        broken_off=left,
+    )
+    if container is None or container.state != "running":
+        state = f"not running: the container is {container.state}" if container else "the pod has no such container"
+        return _kept(evidence, record, capture.model_copy(update={"impossible": state}), (), attempt)
+    cell = Cell(namespace=subject.namespace, pod=subject.pod, container=container.name, uid=pod.uid)
+    seen = snapshot(collector, cell, redactor=redactor, writable=_writable(container), monotonic=time.monotonic)
+    listed = wanted(findings, container, _cwd_of(findings, seen))
+    wants = (*listed.wants, *_dropped(listed, seen.volatile))
+
+    def new(number: str) -> Incoming:
+        return Sealed(evidence.new(f"{record.id}/{attempt}-{number}.zip"), number)
+
+    means = Means(collector=collector, cell=cell, new=new, now=now, monotonic=time.monotonic, facts=elf.facts)
+    told = tuple(process for one in findings for process in one.processes)
+    taken = take(means, wants, caps=caps, told=told)
+    artifacts = (*taken.artifacts, *(_left_out(one) for one in listed.left_out))
+    update = {
+        "finished": now(),
+        "tools": taken.tools,
+        "volatile": seen.volatile,
+        "impossible": taken.impossible,
+    }
+    clean = tuple(_redacted(one, redactor) for one in artifacts)
+    return _kept(evidence, record, capture.model_copy(update=update), clean, attempt)
+
+
+def _attempt(evidence: EvidenceStore, record: Record) -> tuple[int, tuple[BrokenOff, ...]]:
+    """This attempt's number, and what lies there that neither the record nor a manifest names."""
+    names = evidence.names(record.id)
+    numbers = [int(found[1]) for place in names if (found := _NUMBER.fullmatch(PurePosixPath(place).name))]
+    added = {one.place for one in custody.verify(record, evidence) if one.kind == "added"}
+    left = tuple(BrokenOff(place=place, sha256=digest(evidence.open(place))) for place in names if place in added)
+    return max(numbers, default=0) + 1, left
+
+
+def _kept(
+    evidence: EvidenceStore, record: Record, capture: Capture, artifacts: tuple[Artifact, ...], attempt: int
+) -> tuple[Capture, tuple[Artifact, ...]]:
+    """Write the manifest, chained to the record's one before it."""
+    previous = record.capture.manifest_sha256 if record.capture else ""
+    file = evidence.new(f"{record.id}/{attempt}-manifest.json")
+    try:
+        file.write(custody.manifest(capture, artifacts, record.id, previous))
+    except BaseException:
+        file.abort()
+        raise
+    stored = file.commit()
+    return capture.model_copy(update={"manifest": stored.place, "manifest_sha256": stored.sha256}), artifacts
+
+
+# --- what is wanted ---------------------------------------------------------------------------------------------------
+
+
+def _cwd_of(findings: Sequence[RecordedFinding], seen: Snapshot) -> dict[int, str]:
+    """The working folder of each of the findings' processes that still runs.
+
+    A pid may be of the host's namespace, or long another process's: it counts only where the program is the same.
+    """
+    runs = {one.pid: one.exe for one in seen.volatile.processes}
+    told = ((one.pid, one.binary) for finding in findings for one in finding.processes if one.pid and one.binary)
+    return {pid: seen.cwd_of[pid] for pid, binary in told if pid in seen.cwd_of and runs.get(pid) == binary}
+
+
+def _dropped(listed: Wanted, volatile: Volatile) -> Iterator[Want]:
+    """Executables that were written lately and that no command line names."""
+    known = {one.path for one in listed.wants}
+    found = dict.fromkeys(plain(path) for path in volatile.recent if path.startswith("/"))
+    for path in [path for path in found if path not in known][:_MOST_DROPPED]:
+        why = "an executable that was written lately"
+        yield Want(path=path, named=path, role="dropped", resolved_by="found", pid=None, why=why)
+
+
+def _writable(container: ContainerState) -> tuple[str, ...]:
+    return tuple(path for one in container.mounts if (path := one.partition(" <- ")[0]).startswith("/"))
+
+
+def _left_out(one: LeftOut) -> Artifact:
+    return Artifact(
+        path="",
+        named=printable(one.named, 4096),
+        resolved_by=one.resolved_by,
+        role=one.role,
+        status="left_out",
+        reason=one.reason,
+    )
+
+
+def _redacted(one: Artifact, redactor: Redactor) -> Artifact:
+    texts = {name: redactor.text(printable(getattr(one, name), 4096)) for name in ("path", "named", "reason")}
+    return one.model_copy(update={**texts, "notes": tuple(redactor.text(note) for note in one.notes)})

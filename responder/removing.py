@@ -1,0 +1,263 @@
+"""Step 7: intent, rehearsal, one request, and a look at what became of it. Writes what happened, not what was meant."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from responder.compose import finish
+from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
+from responder.evidence import Found, Pod
+from responder.looking import look
+from responder.policy import ProjectPolicy
+from responder.ports import Access, Acting, Claim, Intended, Intent, Limit, Remover, World
+from responder.record import Action, Outcome, OutcomeKind, Record
+
+_AGAIN: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+_LEASE: Final = timedelta(minutes=8)
+_LOOK: Final = timedelta(seconds=20)
+"""How long beyond the pod's grace its end is waited for; what is still there then is looked at by the next call."""
+FINAL: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "gone", "replaced", "failed"})
+
+
+def remove(world: World, acting: Acting, claim: Claim, record: Record, project: ProjectPolicy) -> Record:
+    """What `decision` says, to exactly `decision.uid`, at most once whatever is repeated."""
+    key = key_of(record)
+    try:
+        remover = _ready(world, acting, record, project)
+    except _NotNowError as why:
+        return _not_yet(world, claim, record, str(why)) if why.again else _held_back(world, claim, record, str(why))
+    except Refused as error:
+        return _refused(world, acting, claim, record, error)
+    claim = world.records.renew(claim, _LEASE, world.now())
+    if acting.actions.send(key, world.now()):
+        try:
+            _call(remover.evict if record.decision.method == "evict" else remover.delete, record)
+        except Refused as error:
+            return _refused(world, acting, claim, record, error)
+        except Unconfirmed:
+            world.records.count("act.unconfirmed")
+    # Where another record of this pod was faster, what became of it is looked at all the same.
+    return seen(world, acting, claim, record, _there(acting, key))
+
+
+class _NotNowError(Exception):
+    """Nothing has left, and nothing leaves now. `again`: it is tried again in a minute."""
+
+    def __init__(self, why: str, *, again: bool = False) -> None:
+        super().__init__(why)
+        self.again = again
+
+
+def _ready(world: World, acting: Acting, record: Record, project: ProjectPolicy) -> Remover:
+    """The intent kept, the approval spent, the request rehearsed, the brake asked once more: what may send it.
+
+    Refused where the API server's no to the rehearsal is its last word.
+    """
+    if acting.remove is None:
+        raise _NotNowError("RESPONDER_READ_ONLY is set")
+    now, decision = world.now(), record.decision
+    intended = acting.actions.intend(_intent(record, now), _limits(project))
+    if isinstance(intended, str):
+        raise _NotNowError(f"the limit is used up: {intended}")
+    if decision.mode == "approve" and not acting.actions.use(decision.binding, key_of(record), now):
+        raise _NotNowError("the approval was used before, or its time is over")
+    try:
+        remover = acting.remove(access(world, record))
+        _call(functools.partial(remover.rehearse, method=decision.method), record)
+    except Unanswered as error:
+        raise _NotNowError(error.detail, again=True) from None
+    except Unconfirmed:
+        raise _NotNowError("the rehearsal got no answer", again=True) from None
+    except Refused as error:
+        if error.retry:
+            raise _NotNowError(error.detail, again=True) from None
+        raise
+    if _braked(acting, record):
+        raise _NotNowError("the brake was pulled")
+    return remover
+
+
+def _call(do: Callable[..., None], record: Record) -> None:
+    subject, decision = record.provenance.subject, record.decision
+    do(subject.namespace, subject.pod, uid=decision.uid, grace_seconds=decision.grace_seconds)
+
+
+def _intent(record: Record, now: datetime) -> Intent:
+    subject, traits, decision = record.provenance.subject, record.provenance.traits, record.decision
+    return Intent(
+        key=key_of(record),
+        record_id=record.id,
+        project=subject.project_id,
+        namespace=subject.namespace,
+        workload=traits.owner,
+        image_digest=traits.image_digest,
+        pod=subject.pod,
+        uid=decision.uid,
+        method=decision.method,
+        at=now,
+        approval=decision.binding,
+    )
+
+
+def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Intended) -> Record:
+    """The request may have left: look, and say what is there. It is never sent again."""
+    if done.state == "settled":
+        if record.outcome.kind == done.outcome:
+            return closed(world, claim, record, due=None)
+        detail = done.steps[-1].partition(": ")[2] if done.steps else ""
+        outcome = Outcome(kind=_kind(done.outcome), detail=detail, at=world.now())
+        return closed(world, claim, told(record, outcome, done), due=None)
+    subject, wait = record.provenance.subject, timedelta(seconds=record.decision.grace_seconds) + _LOOK
+    try:
+        kube = world.connect(access(world, record))
+    except Unanswered as error:
+        return _still_unknown(world, claim, record, done, error)
+
+    def read() -> Pod:
+        return kube.pod(subject.namespace, subject.pod)
+
+    outcome = look(
+        read,
+        uid=done.intent.uid,
+        until=world.now() + wait,
+        now=world.now,
+        sleep=acting.sleep,
+        sent=done.sent_at,
+        image_digest=done.intent.image_digest,
+    )
+    acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
+    world.records.count(f"act.{outcome.kind}")
+    due = None if outcome.kind in FINAL else world.now() + _AGAIN
+    return closed(world, claim, told(record, outcome, done), due=due)
+
+
+def _still_unknown(world: World, claim: Claim, record: Record, done: Intended, error: Unanswered) -> Record:
+    outcome = Outcome(kind="unknown", detail=f"the pod could not be read: {error.detail}", at=world.now())
+    return closed(world, claim, told(record, outcome, done), due=world.now() + _AGAIN)
+
+
+# --- what did not happen ----------------------------------------------------------------------------------------------
+
+
+def _held_back(world: World, claim: Claim, record: Record, reason: str) -> Record:
+    decision = record.decision.model_copy(update={"kind": "hold", "reasons": (reason, *record.decision.reasons)})
+    world.records.count("act.held")
+    return closed(world, claim, record.model_copy(update={"decision": decision}), due=None)
+
+
+def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:
+    """Nothing has left; it is tried again until a guard says no, which the finding's age does in the end."""
+    outcome = Outcome(kind="held", detail=f"not done yet: {why}", at=world.now())
+    return closed(world, claim, record.model_copy(update={"outcome": outcome}), due=world.now() + _AGAIN)
+
+
+def _refused(world: World, acting: Acting, claim: Claim, record: Record, error: Refused) -> Record:
+    """The API server said no: nothing happened, and it is not asked again."""
+    done, kind = _there(acting, key_of(record)), "gone" if error.why == "not_found" else "failed"
+    outcome = Outcome(
+        kind=_kind(kind), detail=error.detail + (f" ({error.mend})" if error.mend else ""), at=world.now()
+    )
+    acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
+    world.records.count(f"act.{outcome.kind}")
+    return closed(world, claim, told(record, outcome, done), due=None)
+
+
+def _braked(acting: Acting, record: Record) -> bool:
+    """The brake, asked in the last moment before the request; one that cannot be read is on."""
+    try:
+        return acting.actions.brake(record.provenance.subject.project_id) is not None
+    except StoreError:
+        return True
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def told(record: Record, outcome: Outcome, done: Intended) -> Record:
+    """The record with what became of its pod."""
+    it = done.intent
+    action = Action(
+        id=it.key,
+        kind=it.method,
+        uid=it.uid,
+        namespace=it.namespace,
+        pod=it.pod,
+        at=it.at,
+        result=outcome.kind,
+        approved_by=it.approval,
+    )
+    actions = (*(one for one in record.actions if one.id != action.id), action)
+    return record.model_copy(update={"outcome": outcome, "actions": actions})
+
+
+def kept(world: World, claim: Claim, record: Record) -> Record:
+    """Saved as finished, and still wanted: whoever comes next goes on from here."""
+    return _saved(world, claim, record, {"act": "wanted", "act_due": None})
+
+
+def closed(world: World, claim: Claim, record: Record, *, due: datetime | None) -> Record:
+    """Finished again: `act` is done with it, or comes back at `due`."""
+    return _saved(world, claim, record, {"act": "wanted" if due else "done", "act_due": due})
+
+
+def _saved(world: World, claim: Claim, record: Record, update: dict[str, object]) -> Record:
+    done = finish(record, world.now())
+    provenance = done.provenance.model_copy(update=update)
+    return world.records.save(done.model_copy(update={"provenance": provenance}), claim)
+
+
+# --- what it is about -------------------------------------------------------------------------------------------------
+
+
+def key_of(record: Record) -> str:
+    """One action for each pod: cluster, namespace, UID. Empty where the pod is not proven."""
+    proof, cluster = record.evidence.proof, record.evidence.cluster
+    if not isinstance(proof, Found) or not isinstance(cluster, Found) or not proof.value.uid:
+        return ""
+    return f"{cluster.value.self_link}/{record.provenance.subject.namespace}/{proof.value.uid}"
+
+
+def answered_before(acting: Acting, record: Record) -> str | None:
+    """Key of another pod's intent for the same workload and image; None where one of them is not known."""
+    traits = record.provenance.traits
+    if not traits.owner or not traits.image_digest:
+        return None
+    found = acting.actions.answered(traits.owner, traits.image_digest)
+    return "" if found == key_of(record) else found
+
+
+def access(world: World, record: Record) -> Access:
+    """The way into the cluster, from the Container API alone. `Unanswered` where there is none."""
+    finding = record.findings[0]
+    if finding.cluster is None:
+        raise Unanswered("not_asked", "the finding names no cluster")
+    _, way = world.clusters.cluster(finding.cluster, event_time=finding.event_time)
+    if way is None:
+        raise Unanswered("unavailable", "no endpoint of the cluster can be used from here")
+    return way
+
+
+def _there(acting: Acting, key: str) -> Intended:
+    found = acting.actions.intent(key)
+    if found is None:
+        message = "an intent that was kept is not there"
+        raise StoreError(message)
+    return found
+
+
+def _limits(project: ProjectPolicy) -> tuple[Limit, ...]:
+    per = project.per_hour
+    return (
+        Limit(scope="project", most=per.project, within=_HOUR),
+        Limit(scope="namespace", most=per.namespace, within=_HOUR),
+        Limit(scope="workload", most=per.workload, within=_HOUR),
+    )
+
+
+def _kind(text: str) -> OutcomeKind:
+    kinds: tuple[OutcomeKind, ...] = ("held", "deleted", "terminating", "gone", "replaced", "failed")
+    return next((kind for kind in kinds if kind == text), "unknown")
