@@ -1,4 +1,4 @@
-"""The Cloud Run functions: decorated, without logic. `act` stands here once it exists."""
+"""The Cloud Run functions: decorated, without logic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import flask
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from responder import intake, sweeping
+from responder import intake, summoned, sweeping
 
 
 @functions_framework.cloud_event
@@ -21,6 +21,12 @@ def respond(event: CloudEvent) -> None:
 def sweep(request: flask.Request) -> sweeping.Reply:
     """Once a minute, by Cloud Scheduler: go on with what was left, ask anew, look again, find what never came."""
     return sweeping.answer(request.headers)
+
+
+@functions_framework.cloud_event
+def act(event: CloudEvent) -> None:
+    """One message of the action topic with the id of a record: capture and answer, where its project opted in."""
+    summoned.receive(event, flask.request.headers)
 
 
 # What was imported lives as long as the process: the collector need not walk through it again and again.

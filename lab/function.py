@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from lab.google import from_file
-from main import respond, sweep
+from main import act, respond, sweep
 from responder import wiring
 
 _google = from_file(os.environ["LAB_ENDPOINTS"])
@@ -22,4 +22,4 @@ if "LAB_CRASH" in os.environ:
 else:
     wiring.install(_google, now=_google.now)
 
-__all__ = ["respond", "sweep"]
+__all__ = ["act", "respond", "sweep"]

@@ -126,6 +126,12 @@ class LabGoogle:
         """The investigator's token in the lab."""
         return str(self._endpoints["token"])
 
+    def token_as(self, email: str) -> str:
+        """The lab's token of that service account; whom the lab does not know has none that it takes."""
+        from lab import rbac  # noqa: PLC0415 - heavy
+
+        return {rbac.COLLECTOR: rbac.COLLECTOR_TOKEN, rbac.REMEDIATOR: rbac.REMEDIATOR_TOKEN}.get(email, "nobody")
+
     def cluster(self, access: Access) -> Address:
         """The control plane's port on loopback; what the lab does not serve is a port where nothing listens."""
         from responder.live.google import Address  # noqa: PLC0415 - heavy

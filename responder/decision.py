@@ -496,7 +496,7 @@ def _decision(
     """A hold, with what the guards that were `asked` allow."""
     subject = s.record.provenance.subject
     project = s.policy.of(subject.project_id, subject.project_number)
-    noes = tuple(f"{guard.name}: {guard.detail}" for guard in asked if guard.ok is not True)
+    noes = _noes(asked)
     allowed = bool(asked) and not noes and project is not None
     proof = s.record.evidence.proof
     return Decision(
@@ -511,6 +511,15 @@ def _decision(
         made_at=s.now,
         policy=s.policy.sha256 or "no policy is in force",
     )
+
+
+def _noes(asked: tuple[Guard, ...]) -> tuple[str, ...]:
+    """Each reason once: that the project is not named is why many a guard cannot be answered."""
+    told: dict[str, str] = {}
+    for guard in asked:
+        if guard.ok is not True:
+            told.setdefault(guard.detail, f"{guard.name}: {guard.detail}")
+    return tuple(told.values())
 
 
 def _said_of_mode(decision: Decision) -> str:

@@ -29,12 +29,12 @@ def receive(event: Any, headers: log.Headers | None = None) -> None:
     message_id = ""
     with log.request(headers):
         try:
-            message_id, encoded = _message(event)
+            message_id, encoded = message_of(event)
             try:
-                data = _decoded(encoded)
+                data = decoded(encoded)
             except MalformedNotification as error:
                 counts.add("received")
-                _reject(message_id, str(error), encoded if isinstance(encoded, bytes) else _bytes(encoded))
+                reject(message_id, str(error), encoded if isinstance(encoded, bytes) else _bytes(encoded))
                 return
             _take(data, message_id)
         except BaseException as error:  # noqa: BLE001 - sys.exit in a library must not stop the server, nor a secret get out
@@ -60,7 +60,7 @@ def _take(data: bytes, message_id: str) -> str:
         finding = notification.classify(data)
     except MalformedNotification as error:
         counts.add("received")
-        _reject(message_id, str(error), data)
+        reject(message_id, str(error), data)
         return f"rejected: {error}"
     if isinstance(finding, notification.Foreign):
         counts.add("received", f"foreign.{finding}")
@@ -69,7 +69,7 @@ def _take(data: bytes, message_id: str) -> str:
     return f"recorded: {', '.join(_respond(finding, data, message_id))}"
 
 
-def _message(event: Any) -> tuple[str, str | bytes]:
+def message_of(event: Any) -> tuple[str, str | bytes]:
     """Message id and still encoded data. `event.data` is bytes where the sender's body was no JSON."""
     data = event.data
     event_id = str(event.get("id", ""))
@@ -82,7 +82,8 @@ def _message(event: Any) -> tuple[str, str | bytes]:
     return event_id, data if isinstance(data, str | bytes) else str(data)
 
 
-def _decoded(encoded: str | bytes) -> bytes:
+def decoded(encoded: str | bytes) -> bytes:
+    """The message's data; MalformedNotification where it is not base64."""
     try:
         # What base64.b64decode(validate=True) comes to, without its copy of the text.
         return binascii.a2b_base64(encoded, strict_mode=True)
@@ -94,7 +95,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _reject(message_id: str, reason: str, raw: bytes) -> None:
+def reject(message_id: str, reason: str, raw: bytes) -> None:
     """Keep the bytes, and say so in the error log."""
     from responder import wiring  # noqa: PLC0415 - the store is opened only when something is to be kept
     from responder.ports import Rejected  # noqa: PLC0415 - the same

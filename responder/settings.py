@@ -13,6 +13,7 @@ from responder.errors import SettingsError
 _PARENT = re.compile(r"organizations/[0-9]+|folders/[0-9]+|projects/[a-z0-9.:-]+")
 _TOPIC = re.compile(r"projects/[a-z0-9.:-]+/topics/(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
 _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?:/[A-Za-z0-9._-]+)*")
+_ACCOUNT = re.compile(r"[a-z0-9-]{1,63}@[a-z0-9.-]{1,190}\.gserviceaccount\.com")
 _FIRESTORE = re.compile(r"firestore:[a-z0-9.:-]+/(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])")
 
 _AUDIENCE = re.compile(
@@ -46,6 +47,8 @@ class Settings:
     analysts: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
     raw_readers: tuple[str, ...] = ()
+    collector: str = ""
+    remediator: str = ""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -117,6 +120,13 @@ def _file(name: str, text: str) -> str:
 def _evidence(name: str, text: str) -> str:
     if text.startswith("gs:") and not _BUCKET.fullmatch(text):
         message = f"{name} is {text!r}: it must be gs://BUCKET or gs://BUCKET/PREFIX, or the path of a folder"
+        raise SettingsError(message)
+    return text
+
+
+def _account(name: str, text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        message = f"{name} is {text!r}: it must be the e-mail address of a service account"
         raise SettingsError(message)
     return text
 
@@ -207,4 +217,6 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_ANALYSTS": ("analysts", _people),
     "RESPONDER_APPROVERS": ("approvers", _people),
     "RESPONDER_RAW_READERS": ("raw_readers", _people),
+    "RESPONDER_COLLECTOR": ("collector", _account),
+    "RESPONDER_REMEDIATOR": ("remediator", _account),
 }

@@ -6,6 +6,7 @@ Importing this module imports nothing of Google, gRPC or Kubernetes: a message o
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import os
 import threading
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
     from responder.live.iap import Iap
-    from responder.ports import Access, Actions, Clock, Kubernetes, Records, Summons, World
+    from responder.ports import Access, Acting, Actions, Clock, Kubernetes, Records, Summons, World
     from responder.settings import Settings
     from responder.triage import Tuning
 
@@ -50,6 +51,7 @@ class _Installed:
     now: Clock = staticmethod(utc_now)
     wrap: Wrap = staticmethod(lambda _name, port: port)
     world: World | None = None
+    acting: Acting | None = None
     store: Records | None = None
 
 
@@ -60,7 +62,7 @@ def install(google: Google, *, now: Clock = utc_now, wrap: Wrap = lambda _name, 
     """
     with _lock:
         _Installed.google, _Installed.now, _Installed.wrap = google, staticmethod(now), staticmethod(wrap)
-        _Installed.world = _Installed.store = None
+        _Installed.world = _Installed.store = _Installed.acting = None
 
 
 def store(settings: Settings | None = None) -> Records:
@@ -134,6 +136,52 @@ def _build(settings: Settings) -> World:
         policy=policy(settings),
         summons=wrap("summons", _summons(google, settings)) if settings.action_topic else None,
     )
+
+
+def acting() -> World:
+    """The world with what `act` alone has; SettingsError where RESPONDER_ACTIONS is not set.
+
+    Where RESPONDER_READ_ONLY is set, nothing that could run a command or delete is built.
+    """
+    outside = world()
+    with _lock:
+        if _Installed.acting is None:
+            _Installed.acting = _acting(outside.settings)
+        return dataclasses.replace(outside, act=_Installed.acting)
+
+
+def _acting(settings: Settings) -> Acting:
+    from responder.ports import Acting  # noqa: PLC0415 - pydantic only once it is needed
+    from responder.stores.evidence import opened_evidence  # noqa: PLC0415 - the same
+
+    google, wrap = _Installed.google or _live(), _Installed.wrap
+    collect = wrap("collect", _collect(google, settings.collector)) if settings.collector else None
+    return Acting(
+        actions=actions(settings),
+        evidence=wrap("evidence", opened_evidence(settings.evidence)),
+        collect=None if settings.read_only else collect,
+        remove=None if settings.read_only else wrap("remove", _remove(google, settings.remediator)),
+        identity=settings.collector,
+        sleep=time.sleep,
+    )
+
+
+def _collect(google: Google, email: str) -> Any:
+    def collect(access: Access) -> Any:
+        from responder.live.exec import Exec  # noqa: PLC0415 - heavy
+
+        return Exec(google.cluster(access), lambda: google.token_as(email))
+
+    return collect
+
+
+def _remove(google: Google, email: str) -> Any:
+    def remove(access: Access) -> Any:
+        from responder.live.remover import Deleter  # noqa: PLC0415 - heavy
+
+        return Deleter(google.cluster(access), (lambda: google.token_as(email)) if email else google.token)
+
+    return remove
 
 
 def dead_letters(subscription: str) -> DeadLetters:

@@ -22,7 +22,7 @@ from tests.doubles import NOW, Calls, Failing, FakeKubernetes, FakeScc, finding_
 SAMPLES = Path(__file__).parent / "samples"
 TOP = [
     "schema", "id", "findings", "evidence", "triage", "decision", "outcome", "plan", "owner", "timeline", "steps",
-    "links", "commands", "capture", "artifacts", "actions", "review", "provenance", "redactions",
+    "links", "commands", "forecast", "capture", "artifacts", "actions", "notices", "review", "provenance", "redactions",
 ]  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def test_a_finding_that_joins_while_another_is_worked_on_is_in_the_record(findin
 
 
 @pytest.mark.parametrize(
-    ("state", "mute", "word"), [("INACTIVE", "UNDEFINED", "INACTIVE"), ("ACTIVE", "MUTED", "muted")]
+    ("state", "mute", "word"), [("INACTIVE", "UNDEFINED", "not ACTIVE"), ("ACTIVE", "MUTED", "muted")]
 )
 def test_inactive_or_muted_when_first_seen_is_investigated_and_held(
     finding: Finding, records: Records, state: str, mute: str, word: str
@@ -183,7 +183,7 @@ def test_no_pod_in_the_finding_is_a_record_of_its_own_that_is_held(records: Reco
     bare = finding_in((SAMPLES / "CONSTRUCTED_ctd_v2_container_info_dropped.json").read_bytes())
     outside, calls = world(bare, records)
     record = only(records, pipeline.respond(outside, bare, delivery()))
-    assert "the finding names no pod" in record.decision.reasons
+    assert "one-pod: no pod is named" in record.decision.reasons
     assert {"cluster", "node", "node_log"} <= set(calls.names)
     assert not {"pod", "pod_log"} & set(calls.names)
 

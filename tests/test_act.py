@@ -1,0 +1,351 @@
+"""`act` against the lab's clusters: what is taken and what is deleted, and above all what is not."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.google import LabGoogle
+from lab.rbac import COLLECTOR, REMEDIATOR
+from lab.scenario import Scenario, load
+from lab.server import Running, serve
+from responder import act, notification, pipeline, wiring
+from responder.capture import custody
+from responder.ports import Approval, Brake, Delivery, RecordQuery, World
+from responder.record import Record
+from responder.settings import Settings
+
+SCENARIOS = Path(__file__).parents[1] / "lab" / "scenarios"
+POD = "checkout-7d9f8c5b4-x2k9p"
+UID = "5b0c7e7e-9a43-4f6e-8f3a-6d0f2c1b9e55"
+AUTO = {"remediate": '"auto"'}
+APPROVE = {"remediate": '"approve"', "approvers": '["lead@acme.example"]'}
+
+
+class Scene:
+    """The demo's scenario with a policy; `record` is what `respond` wrote."""
+
+    def __init__(self, running: Running, folder: Path, policy: dict[str, str], settings: dict[str, Any]) -> None:
+        self.running, self.folder, self.lab = running, folder, running.lab
+        self.policy(policy)
+        wiring.install(LabGoogle(running.endpoints.model_dump(mode="json")), now=running.lab.now)
+        given: dict[str, Any] = {"collector": COLLECTOR, "remediator": REMEDIATOR} | settings
+        made = Settings(
+            scc_parent="organizations/123456789012",
+            store=str(folder / "records.db"),
+            actions=str(folder / "actions.db"),
+            evidence=str(folder / "evidence"),
+            policy=str(folder / "policy.toml"),
+            **given,
+        )
+        wiring.world(made)
+        data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
+        finding = notification.read(data)
+        assert finding is not None
+        pipeline.respond(wiring.world(), finding, Delivery(data=data, message_id="1", received=running.lab.now()))
+        (line,) = wiring.store().list(RecordQuery())
+        self.id = line.id
+
+    def policy(self, lines: dict[str, str]) -> None:
+        if not lines:
+            (self.folder / "policy.toml").write_text("", encoding="utf-8")
+            return
+        body = "\n".join(f"{key} = {value}" for key, value in lines.items())
+        text = f'[[project]]\nid = "acme-shop-prod"\nnumber = "421458901689"\n{body}\n'
+        (self.folder / "policy.toml").write_text(text, encoding="utf-8")
+
+    @property
+    def record(self) -> Record:
+        found = wiring.store().load(self.id)
+        assert found is not None
+        return found
+
+    @property
+    def world(self) -> World:
+        """Sleeping moves the lab's clock on."""
+        outside = wiring.acting()
+        assert outside.act is not None
+
+        def sleep(seconds: float) -> None:
+            self.lab.advance(timedelta(seconds=seconds))
+
+        return dataclasses.replace(outside, act=dataclasses.replace(outside.act, sleep=sleep))
+
+    def act(self) -> Record:
+        done = act.act(self.world, self.id)
+        assert done is not None
+        return done
+
+    def deletes(self) -> list[str]:
+        """UIDs of the pods that a request ended, in order: what happened, whatever was asked."""
+        return [str(entry["uid"]) for entry in self.lab.calls("cluster.pod.terminating")]
+
+    def commands(self) -> list[dict[str, Any]]:
+        return self.lab.calls("kubernetes.*exec*")
+
+
+@contextlib.contextmanager
+def scene(
+    folder: Path, policy: dict[str, str], *, changes: dict[str, Any] | None = None, **settings: Any
+) -> Iterator[Scene]:
+    scenario = load(SCENARIOS / "attack-web-pod.yaml")
+    scenario = Scenario.model_validate(scenario.model_dump() | (changes or {}))
+    data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
+    with serve(scenario, json.loads(data)) as running:
+        made = Scene(running, folder, policy, settings)
+        yield made
+        wiring.acting().act.actions.close()  # type: ignore[union-attr] # it was built
+        wiring.store().close()
+
+
+def guard(record: Record, name: str) -> bool | None:
+    return next(one.ok for one in record.decision.guards if one.name == name)
+
+
+# --- what is deleted --------------------------------------------------------------------------------------------------
+
+
+def test_where_a_project_opted_in_exactly_the_findings_pod_is_deleted_and_seen_gone(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        assert here.record.provenance.act == "wanted"
+        assert (here.record.decision.kind, here.record.decision.would) == ("hold", "delete_pod")
+        done = here.act()
+        assert done.decision.kind == "delete_pod", done.decision.reasons
+        assert all(one.ok for one in done.decision.guards)
+        assert done.outcome.kind == "deleted"
+        (action,) = done.actions
+        assert (action.uid, action.pod, action.result) == (UID, POD, "deleted")
+        assert here.deletes() == [UID]
+        assert any(entry.lane == "action" for entry in done.timeline)
+        assert done.provenance.act == "done"
+
+
+@pytest.mark.parametrize("again", range(3))
+def test_a_message_that_comes_again_deletes_nothing_more(tmp_path: Path, again: int) -> None:
+    with scene(tmp_path, AUTO) as here:
+        here.act()
+        for _ in range(again + 1):
+            before = here.record
+            assert here.act().outcome == before.outcome
+        assert len(here.deletes()) == 1
+
+
+def test_a_project_that_is_not_named_is_never_asked_for(tmp_path: Path) -> None:
+    with scene(tmp_path, {}) as here:
+        assert here.record.provenance.act == "none"
+        assert here.act().outcome.kind == "held"
+        assert (here.deletes(), here.commands()) == ([], [])
+
+
+def test_shadow_says_what_it_would_do_and_does_nothing(tmp_path: Path) -> None:
+    with scene(tmp_path, {"remediate": '"shadow"'}) as here:
+        assert here.record.decision.would == "delete_pod"
+        assert here.record.provenance.act == "none"
+        here.act()
+        assert here.deletes() == []
+
+
+# --- the brake and read-only ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("project", ["", "acme-shop-prod"])
+def test_a_brake_holds_and_is_named(tmp_path: Path, project: str) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        acting = here.world.act
+        assert acting is not None
+        acting.actions.set_brake(Brake(on=True, project=project, why="drill", by="x@acme.example", at=here.lab.now()))
+        done = here.act()
+        assert (done.decision.kind, guard(done, "brake-off")) == ("hold", False)
+        assert (here.deletes(), here.commands()) == ([], [])
+
+
+def test_read_only_builds_nothing_that_could_delete_or_run_a_command(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}, read_only=True) as here:
+        acting = here.world.act
+        assert acting is not None
+        assert (acting.collect, acting.remove) == (None, None)
+        done = here.act()
+        assert (done.decision.kind, guard(done, "not-read-only")) == ("hold", False)
+        assert (here.deletes(), here.commands()) == ([], [])
+
+
+def test_a_policy_that_cannot_be_read_holds_and_the_record_says_so(tmp_path: Path) -> None:
+    with scene(tmp_path, {"remediate": '"always"'}) as here:
+        assert guard(here.record, "policy-in-force") is False
+        here.act()
+        assert here.deletes() == []
+
+
+# --- approval ---------------------------------------------------------------------------------------------------------
+
+
+def asked(here: Scene) -> Approval:
+    acting = here.world.act
+    assert acting is not None
+    (question,) = acting.actions.waiting(here.id)
+    return question
+
+
+def test_an_approval_is_waited_for_and_then_used_once(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        waiting = here.act()
+        assert waiting.decision.kind == "await_approval"
+        assert (here.deletes(), waiting.provenance.act) == ([], "wanted")
+        question, acting = asked(here), here.world.act
+        assert acting is not None
+        assert (question.uid, question.binding) == (UID, waiting.decision.binding)
+        here.lab.advance(timedelta(minutes=5))
+        acting.actions.answer(question.binding, approve=True, by="lead@acme.example", why="seen", now=here.lab.now())
+        done = here.act()
+        assert (done.decision.kind, done.outcome.kind) == ("delete_pod", "deleted"), done.decision.reasons
+        assert done.actions[0].approved_by == question.binding
+        assert here.act().outcome.kind == "deleted"
+        assert len(here.deletes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("approve", "by", "minutes", "word"),
+    [
+        (False, "lead@acme.example", 2, "rejected"),
+        (True, "stranger@acme.example", 2, "not one of the project's approvers"),
+    ],
+)
+def test_a_no_or_a_strangers_yes_holds(tmp_path: Path, approve: bool, by: str, minutes: int, word: str) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        here.act()
+        question, acting = asked(here), here.world.act
+        assert acting is not None
+        here.lab.advance(timedelta(minutes=minutes))
+        acting.actions.answer(question.binding, approve=approve, by=by, why="-", now=here.lab.now())
+        done = here.act()
+        assert done.decision.kind == "hold"
+        assert any(word in reason for reason in done.decision.reasons)
+        assert here.deletes() == []
+
+
+def test_an_approval_that_nobody_gave_in_time_is_over(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        here.act()
+        here.lab.advance(timedelta(minutes=61))
+        done = here.act()
+        assert (done.decision.kind, here.deletes()) == ("hold", [])
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def fault(kind: str, call: str = "kubernetes.delete.pods", **more: Any) -> dict[str, Any]:
+    return {"faults": [{"call": call, "kind": kind, **more}]}
+
+
+def test_a_lost_reply_is_looked_after_and_not_sent_again(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=fault("drop_reply", after=1)) as here:
+        done = here.act()
+        assert done.outcome.kind == "deleted"
+        here.act()
+        assert len(here.deletes()) == 1
+
+
+def test_a_right_that_is_missing_is_told_with_its_mend_and_nothing_was_done(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=fault("deny")) as here:
+        done = here.act()
+        assert done.outcome.kind == "failed"
+        assert "bind the remediator's role" in done.outcome.detail
+        assert done.provenance.act == "done"
+
+
+def test_a_control_plane_that_does_not_answer_is_asked_again_and_nothing_is_claimed(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=fault("unavailable", times=1)) as here:
+        first = here.act()
+        assert (first.outcome.kind, first.provenance.act) == ("held", "wanted")
+        here.lab.advance(timedelta(minutes=1))
+        assert here.act().outcome.kind == "deleted"
+        assert len(here.deletes()) == 1
+
+
+def test_a_request_that_may_have_left_before_a_crash_is_never_sent_again(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        outside = here.world
+        acting = outside.act
+        assert acting is not None
+
+        class Dies:
+            def __getattr__(self, name: str) -> Any:
+                return self.die if name in {"delete", "evict"} else lambda *_a, **_k: None
+
+            def die(self, *_args: object, **_more: object) -> None:
+                raise KeyboardInterrupt
+
+        broken = dataclasses.replace(outside, act=dataclasses.replace(acting, remove=lambda _access: Dies()))
+        with pytest.raises(KeyboardInterrupt):
+            act.act(broken, here.id)
+        here.lab.advance(timedelta(minutes=10))
+        done = here.act()
+        assert (done.outcome.kind, here.deletes()) == ("failed", [])
+        assert "still there" in done.outcome.detail
+
+
+def with_pod(**changes: Any) -> dict[str, Any]:
+    """The scenario's first pod, changed."""
+    (cluster,) = load(SCENARIOS / "attack-web-pod.yaml").model_dump()["clusters"]
+    first, *others = cluster["pods"]
+    return {"clusters": [cluster | {"pods": [first | changes, *others]}]}
+
+
+def test_a_pod_that_is_younger_than_the_event_is_another_and_left_alone(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=with_pod(created="+10s")) as here:
+        done = here.act()
+        assert (done.decision.kind, guard(done, "pod-proven"), here.deletes()) == ("hold", False, [])
+
+
+def test_a_pod_that_is_replaced_between_rehearsal_and_delete_is_left_alone(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=with_pod(swap_after=1)) as here:
+        done = here.act()
+        assert done.outcome.kind == "gone"
+        assert "another UID" in done.outcome.detail
+        assert here.deletes() == []
+
+
+def test_a_pod_that_a_finalizer_holds_is_terminating_and_looked_at_again(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=with_pod(finalizer="acme.example/hold", finalized_after=120)) as here:
+        done = here.act()
+        assert (done.outcome.kind, done.provenance.act) == ("terminating", "wanted")
+        here.lab.advance(timedelta(minutes=3))
+        assert here.act().outcome.kind == "deleted"
+        assert here.deletes() == [UID]
+
+
+# --- capture ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_files_are_taken_sealed_and_verified_before_the_pod_goes(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        done = here.act()
+        assert done.capture is not None
+        assert done.capture.identity == COLLECTOR
+        taken = {one.path: one for one in done.artifacts if one.status == "captured"}
+        assert "/tmp/.x/k.c" in taken
+        assert taken["/tmp/.x/k.c"].role == "source"
+        acting = here.world.act
+        assert acting is not None
+        assert {one.kind for one in custody.verify(done, acting.evidence)} == {"intact"}
+        step = done.steps[4]
+        assert step.status in {"done", "partly"}
+        assert guard(done, "captures-kept") is True
+        assert done.outcome.kind == "deleted"
+        commands = len(here.commands())
+        here.act()
+        assert len(here.commands()) == commands
+
+
+def test_without_a_collector_nothing_is_taken_and_nothing_is_deleted(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}, collector="") as here:
+        done = here.act()
+        assert (done.capture, guard(done, "captures-kept"), here.deletes()) == (None, False, [])
