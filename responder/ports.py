@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ReviewEntry,
         ReviewState,
         ReviewVerdict,
+        Severity,
         Subject,
         Traits,
         Verdict,
@@ -486,20 +487,33 @@ class Rejected:
     received: datetime
 
 
+Order = Literal["newest", "oldest", "score", "findings"]
+"""By the window's start; or the highest score, or the most findings, first, and of those the newest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordQuery:
-    """Which records to list; empty means any. Newest first."""
+    """Which records to list; empty means any.
+
+    `text` occurs in what a line says of itself (id, places, workload, summary), whatever its case. `after` is the id of
+    a record: those that follow it in that order, none where there is no such record. A store that has no index for
+    `severity`, `text`, `order` or `after` looks through the newest `stores.listing.SEARCHED` that fit the rest.
+    """
 
     project: str = ""
     verdict: Verdict | None = None
     state: ReviewState | None = None
     since: datetime | None = None
     limit: int = 50
+    severity: Severity | None = None
+    text: str = ""
+    order: Order = "newest"
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordLine:
-    """A record in a list."""
+    """A record in a list. `workload` is `Kind/name` of the top owner, empty where that is not known."""
 
     id: str
     window_start: datetime
@@ -511,6 +525,9 @@ class RecordLine:
     gaps: int
     stage: str
     revision: int
+    severity: Severity = "LOW"
+    score: int = 0
+    workload: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -607,7 +624,7 @@ class Records(Protocol):
         """Finished records of windows that started earlier and share a trait, newest first."""
 
     def list(self, query: RecordQuery) -> Iterator[RecordLine]:
-        """Records by the query, newest first."""
+        """Records by the query, in its order."""
 
     def close(self) -> None:
         """Let go of files and connections."""

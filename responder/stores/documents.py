@@ -99,6 +99,9 @@ def _words(record: Record) -> dict[str, str | int | None]:
         "verdict": record.triage.verdict,
         "summary": report.summary(record),
         "gaps": len(record.provenance.gaps),
+        "severity": record.triage.severity,
+        "score": record.triage.score,
+        "workload": "/".join(record.provenance.traits.owner.split("/")[-2:]),
     }
 
 
@@ -135,7 +138,7 @@ def line_of(row: Sequence[Any]) -> RecordLine:
     """A row of `tables.LINE`."""
     record_id, window_start, *rest = row
     count = len(_LINE_SUBJECT)
-    verdict, state, summary, findings, gaps, stage, revision = rest[count:]
+    verdict, state, summary, findings, gaps, stage, revision, severity, score, workload = rest[count:]
     return RecordLine(
         id=record_id,
         window_start=datetime.fromisoformat(window_start),
@@ -147,6 +150,9 @@ def line_of(row: Sequence[Any]) -> RecordLine:
         gaps=gaps,
         stage=stage,
         revision=revision,
+        severity=severity,
+        score=score,
+        workload=workload,
     )
 
 

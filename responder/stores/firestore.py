@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import StaleClaim, StaleRevision, StoreError
 from responder.ports import Rejected
-from responder.stores import firestore_bodies, firestore_queries
+from responder.stores import firestore_bodies, firestore_queries, listing
 from responder.stores.firestore_calls import AT_MOST_IN, NOW, Add, Asked, Change, Conflict, Create, Database, Row
 from responder.stores.firestore_claims import Claims, is_id, path_of, raw_path
 from responder.stores.words import clean, name_of, short, stamp, trait_pairs
@@ -191,9 +191,10 @@ class FirestoreRecords:
         return None if row is None else firestore_bodies.whole(self._database, path, row)
 
     def list(self, query: RecordQuery) -> Iterator[RecordLine]:
-        """Records by the query, newest first, those included that nobody has investigated yet (stage `admitted`).
+        """Records by the query, those included that nobody has investigated yet (stage `admitted`).
 
-        Read a page at a time, as it is iterated; the findings of each are counted then.
+        Read a page at a time, as it is iterated; the findings of each are counted then. Project, verdict, state and
+        time are asked of an index; for all else the newest `listing.SEARCHED` of those are looked through.
         """
         wanted = {"project": short(query.project), "verdict": query.verdict, "state": query.state}
         given = {name: value for name, value in wanted.items() if value}
@@ -202,7 +203,10 @@ class FirestoreRecords:
             contains=given.get("project", ""),
             at_least=stamp(query.since) if query.since else None,
         )
-        return self._lines(firestore_queries.listing(frozenset(given)), asked, query.limit)
+        asks = firestore_queries.listing(frozenset(given))
+        if listing.is_plain(query):
+            return self._lines(asks, asked, query.limit)
+        return listing.arranged(self._lines(asks, asked, listing.SEARCHED), query)
 
     def _lines(self, query: firestore_queries.Query, asked: Asked, left: int) -> Iterator[RecordLine]:
         while left > 0:
@@ -377,7 +381,11 @@ def _line(row: Row, findings: int) -> Iterator[Any]:
     for name in firestore_queries.LINE:
         if name == "gaps":
             yield findings
-        yield row.data[name]
+        # Heads of an earlier version lack what came later.
+        yield row.data.get(name, _LATER[name]) if name in _LATER else row.data[name]
+
+
+_LATER: Final[dict[str, str | int]] = {"severity": "LOW", "score": 0, "workload": ""}
 
 
 @cache

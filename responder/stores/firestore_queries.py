@@ -65,6 +65,9 @@ LINE: Final = (
     "gaps",
     "stage",
     "revision",
+    "severity",
+    "score",
+    "workload",
 )
 """The fields of a record's head that a line in a list shows."""
 

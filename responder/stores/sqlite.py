@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.ports import Admission, Claim, Rejected
-from responder.stores import tables
+from responder.stores import listing, tables
 from responder.stores.file import File
 from responder.stores.words import clean, id_of_record, known_record, shifted, stamp, subject_words, trait_pairs
 
@@ -217,18 +217,16 @@ class SqliteRecords:
             return None if row is None else bytes(row[0])
 
     def list(self, query: RecordQuery) -> Iterator[RecordLine]:
-        """Records by the query, newest first, those included that nobody has investigated yet (stage `admitted`)."""
-        wanted: dict[str, str | None] = {
-            "? IN (project_id, project_number)": clean(query.project) or None,
-            "verdict = ?": query.verdict,
-            "state = ?": query.state,
-            "window_start >= ?": stamp(query.since) if query.since else None,
-        }
-        given = {clause: value for clause, value in wanted.items() if value is not None}
-        where = " AND ".join(given) or "TRUE"
-        statement = f"SELECT {tables.LINE} FROM records WHERE {where} ORDER BY window_start DESC, id LIMIT ?"  # noqa: S608 - clauses are ours
+        """Records by the query, those included that nobody has investigated yet (stage `admitted`)."""
         with self._file.errors():
-            rows = self._file.db().execute(statement, (*given.values(), max(query.limit, 0))).fetchall()
+            db = self._file.db()
+            cursor = None
+            if query.after:
+                row = db.execute(listing.CURSOR, (clean(query.after),)).fetchone()
+                if row is None:
+                    return iter(())
+                cursor = dict(zip(("start", "last", "score", "findings"), row, strict=True))
+            rows = db.execute(*listing.statement(query, cursor)).fetchall()
         return map(_documents().line_of, rows)
 
     def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:

@@ -10,8 +10,8 @@ from typing import Final
 
 from responder.errors import StoreError
 
-VERSION: Final = 2
-"""`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`."""
+VERSION: Final = 3
+"""`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`. 3: a list is read from one index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Schema:
 
 LINE: Final = (
     "id, window_start, project_id, project_number, cluster, location, namespace, pod, container,"
-    " verdict, state, summary, findings, gaps, stage, revision"
+    " verdict, state, summary, findings, gaps, stage, revision, severity, score, workload"
 )
 """The columns of a line in a list, in the order in which `documents.line_of` reads them."""
 
@@ -58,13 +58,15 @@ CREATE TABLE records (
     due TEXT,
     act TEXT,
     act_due TEXT,
+    severity TEXT NOT NULL DEFAULT 'LOW',
+    score INTEGER NOT NULL DEFAULT 0,
+    workload TEXT NOT NULL DEFAULT '',
     read INTEGER NOT NULL DEFAULT 0,
     published INTEGER NOT NULL DEFAULT 0,
     json TEXT,
     UNIQUE (subject, window_start)
 ) STRICT;
 CREATE TABLE evidence (record_id TEXT PRIMARY KEY REFERENCES records, json TEXT NOT NULL) STRICT;
-CREATE INDEX records_by_time ON records (window_start DESC, id);
 CREATE INDEX records_by_due ON records (stage, due);
 CREATE TABLE findings (
     record_id TEXT NOT NULL REFERENCES records,
@@ -126,7 +128,24 @@ ALTER TABLE records ADD COLUMN act TEXT;
 ALTER TABLE records ADD COLUMN act_due TEXT;
 {_BY_ACT}
 """
-RECORDS: Final = Schema(what="record store", version=VERSION, text=_TABLES + _BY_ACT, upgrades={2: _TO_2})
+_BY_LINE: Final = (
+    f"CREATE INDEX records_by_line ON records ({LINE.replace('id, window_start', 'window_start DESC, id')});"
+)
+"""All that a list shows, newest first: no list, however it is filtered or sorted, touches the records themselves."""
+_TO_3: Final = (
+    """
+ALTER TABLE records ADD COLUMN severity TEXT NOT NULL DEFAULT 'LOW';
+ALTER TABLE records ADD COLUMN score INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN workload TEXT NOT NULL DEFAULT '';
+UPDATE records SET severity = COALESCE(json_extract(json, '$.triage.severity'), 'LOW'),
+    score = COALESCE(json_extract(json, '$.triage.score'), 0) WHERE json IS NOT NULL;
+DROP INDEX records_by_time;
+"""
+    + _BY_LINE
+)
+RECORDS: Final = Schema(
+    what="record store", version=VERSION, text=_TABLES + _BY_ACT + "\n" + _BY_LINE, upgrades={2: _TO_2, 3: _TO_3}
+)
 
 
 def prepare(db: sqlite3.Connection, schema: Schema = RECORDS, *, tries: int) -> None:

@@ -20,7 +20,7 @@ from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.finding import Finding, Target
 from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery, Rejected
 from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject, Traits
-from responder.stores import documents, words
+from responder.stores import documents, listing, words
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -291,7 +291,7 @@ class MemoryRecords:
             and query.state in {None, line.state}
             and (query.since is None or line.window_start >= query.since)
         )
-        return iter(tuple(wanted)[: max(query.limit, 0)])
+        return listing.arranged(wanted, query)
 
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
@@ -381,6 +381,9 @@ def _line(row: Row) -> RecordLine:
         gaps=len(record.provenance.gaps) if record else 0,
         stage=row.stage,
         revision=row.revision,
+        severity=record.triage.severity if record else "LOW",
+        score=record.triage.score if record else 0,
+        workload="/".join(record.provenance.traits.owner.split("/")[-2:]) if record else "",
     )
 
 

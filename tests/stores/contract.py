@@ -20,7 +20,7 @@ import pytest
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.finding import Finding, PodRef, Target
 from responder.ports import Claim, RecordQuery, Records, Rejected
-from responder.record import Record, ReviewEntry, Traits
+from responder.record import Record, ReviewEntry, Traits, Triage
 from responder.stores import opened
 from tests.builders import EVENT_TIME, TARGET, a_delivery, a_finding, a_record, a_recorded
 
@@ -358,6 +358,41 @@ class RecordsContract:
         line = list(records.list(RecordQuery()))[1]
         assert (line.findings, line.gaps, line.stage, line.revision) == (1, 1, "finished", 2)
         assert line.summary.startswith("insufficient_data: gcc")
+
+    def test_a_list_is_searched_and_sorted_and_goes_on_after_a_record(self, records: Records) -> None:
+        judged: list[str] = []
+        for n, (score, severity) in enumerate([(10, "LOW"), (90, "CRITICAL"), (90, "HIGH"), (40, "LOW")]):
+            record_id = admitted(records, key=f"1/{n}", event_time=minutes(120 * n))
+            claim = claimed(records, record_id)
+            owner = f"p/l/c/shop/Deployment/Web_{n}"
+            traits = a_record().provenance.model_copy(
+                update={"traits": Traits(owner=owner), "window_start": minutes(120 * n)}
+            )
+            triage = Triage(verdict="suspicious", summary="s", score=score, severity=severity)
+            records.save(a_record(record_id, triage=triage, provenance=traits), claim)
+            judged.append(record_id)
+
+        def asked(**query: Any) -> list[int]:
+            return [judged.index(line.id) for line in records.list(RecordQuery(**query))]
+
+        assert asked() == [3, 2, 1, 0]
+        assert asked(order="oldest") == [0, 1, 2, 3]
+        assert asked(order="score") == [2, 1, 3, 0]
+        assert asked(order="findings") == [3, 2, 1, 0]
+        assert asked(severity="LOW") == [3, 0]
+        assert asked(text="deployment/web_2") == [2]
+        assert asked(text="DEPLOYMENT/WEB", state="open", limit=2) == [3, 2]
+        assert asked(text=judged[1]) == [1]
+        for nothing in ("Web%2", "Web?2", "!", "' OR 1=1 --"):
+            assert asked(text=nothing) == [], nothing
+        for order in ("newest", "oldest", "score", "findings"):
+            whole, paged = asked(order=order), [""]
+            while page := [line.id for line in records.list(RecordQuery(order=order, after=paged[-1], limit=3))]:
+                paged += page
+            assert [judged.index(one) for one in paged[1:]] == whole, order
+        assert asked(after="0" * 32) == []
+        (line,) = records.list(RecordQuery(text=judged[1]))
+        assert (line.severity, line.score, line.workload) == ("CRITICAL", 90, "Deployment/Web_1")
 
     def test_what_cannot_be_read_is_kept_whole(self, records: Records) -> None:
         for n in range(3):

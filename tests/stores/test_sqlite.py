@@ -15,8 +15,9 @@ import pytest
 
 from responder.errors import StoreError
 from responder.evidence import Missing
-from responder.ports import RecordQuery
-from responder.stores import tables
+from responder.ports import Order, RecordQuery
+from responder.record import Triage
+from responder.stores import listing, tables
 from responder.stores.sqlite import _TOLD, _WANTING, SqliteRecords
 from tests.stores.contract import LEASE, NOW, ROOT, Watch, admitted, claimed, entry, saved, told
 
@@ -122,7 +123,12 @@ def test_a_file_of_a_later_version_is_left_alone(records: SqliteRecords, tmp_pat
         SqliteRecords(tmp_path / "records.db", now=Watch()).counters()
 
 
-_OF_VERSION_1 = (
+_OF_VERSION_2 = (
+    "DROP INDEX records_by_line; CREATE INDEX records_by_time ON records (window_start DESC, id);"
+    "ALTER TABLE records DROP COLUMN severity; ALTER TABLE records DROP COLUMN score;"
+    "ALTER TABLE records DROP COLUMN workload;"
+)
+_OF_VERSION_1 = _OF_VERSION_2 + (
     "DROP INDEX records_by_act; ALTER TABLE records DROP COLUMN act; ALTER TABLE records DROP COLUMN act_due;"
 )
 
@@ -143,6 +149,27 @@ def test_a_file_of_the_version_before_is_brought_up_to_date_with_all_that_is_in_
         assert db.execute("PRAGMA user_version").fetchone() == (tables.VERSION,)
         assert db.execute("SELECT sql FROM sqlite_schema WHERE name = 'records_by_act'").fetchall() == before
     records.close()
+
+
+def test_a_file_of_version_2_lists_what_it_holds_with_severity_and_score(tmp_path: Path) -> None:
+    old = SqliteRecords(tmp_path / "records.db", now=Watch())
+    record = saved(old, triage=Triage(verdict="malicious", summary="s", severity="HIGH", score=77))
+    old.close()
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        db.executescript(f"{_OF_VERSION_2} PRAGMA user_version = 2;")
+    records = SqliteRecords(tmp_path / "records.db", now=Watch())
+    (line,) = records.list(RecordQuery(order="score"))
+    assert (line.id, line.severity, line.score) == (record.id, "HIGH", 77)
+    records.close()
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "score", "findings"])
+def test_a_list_reads_one_index_and_no_record(records: SqliteRecords, order: Order) -> None:
+    query = RecordQuery(project="p", verdict="benign", state="open", severity="LOW", text="x", order=order, since=NOW)
+    text, values = listing.statement(query, {"start": "", "last": "", "score": 0, "findings": 0})
+    plan = [row[-1] for row in records._file.db().execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
+    assert "USING COVERING INDEX records_by_line" in plan[0]
+    assert plan[1:] == ([] if order in {"newest", "oldest"} else ["USE TEMP B-TREE FOR ORDER BY"])
 
 
 def test_what_act_is_wanted_for_is_found_without_a_look_at_the_other_records(records: SqliteRecords) -> None:

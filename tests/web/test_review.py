@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,10 +11,10 @@ import pytest
 
 from responder.errors import StoreError
 from responder.evidence import Evidence, Found, LogEntry, LogExtract
-from responder.finding import Target
+from responder.finding import Finding, Target
 from responder.record import Decision, Guard, Signal, Traits, Triage
 from responder.stores.sqlite import SqliteRecords
-from tests.builders import EVENT_TIME, a_record
+from tests.builders import EVENT_TIME, a_finding, a_record
 from tests.doubles import Failing
 from tests.web.desks import NOW, Browser, a_desk, a_store, kept
 
@@ -33,6 +35,37 @@ def test_the_queue_lists_records_and_filters_them(records: SqliteRecords) -> Non
     assert f"/records/{other.id}" not in browser.get("/?verdict=malicious").text
     assert "No record fits" in browser.get("/?state=closed").text
     assert "No record fits" in browser.get("/?project=nowhere").text
+
+
+def test_the_queue_is_searched_sorted_and_paged_by_its_address(records: SqliteRecords) -> None:
+    ids = []
+    for n in range(52):
+        finding = a_finding(key=f"1/{n}", event_time=EVENT_TIME - timedelta(minutes=n))
+        target = Target(namespace="shop", pod=f"pod-{n:02}x", container="c")
+        triage = Triage(verdict="suspicious", summary="s", score=n, severity="HIGH" if n == 7 else "LOW")
+        ids.append(_queued(records, finding, target, triage))
+    browser = Browser(a_desk(records))
+
+    def shown(address: str) -> list[int]:
+        return [ids.index(one) for one in re.findall(r'href="/records/(\w+)"', browser.get(address).text)]
+
+    assert shown("/") == list(range(50))
+    following = re.search(r'href="([^"]+)" rel="next"', browser.get("/").text)
+    assert following
+    assert shown(html.unescape(following[1])) == [50, 51]
+    assert shown("/?order=score")[:3] == [51, 50, 49]
+    assert shown("/?severity=HIGH") == [7]
+    assert shown("/?q=POD-33X") == [33]
+    assert shown("/?order=nonsense&verdict=nonsense&after=&severity=%00") == list(range(50))
+    assert shown("/?q=%ED%A0%80%25") == []
+
+
+def _queued(records: SqliteRecords, finding: Finding, target: Target, triage: Triage) -> str:
+    made = a_record().provenance
+    start = finding.event_time
+    subject = made.subject.model_copy(update={"pod": target.pod})
+    provenance = made.model_copy(update={"window_start": start, "subject": subject})
+    return kept(records, finding=finding, target=target, triage=triage, provenance=provenance).id
 
 
 def test_the_page_has_the_verdict_with_its_reasons_first_and_then_all_else(records: SqliteRecords) -> None:

@@ -35,7 +35,7 @@
     let used = true;
     if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
-    else if (event.key === "/") used = focus("[name='q'], [name='project']");
+    else if (event.key === "/") used = focus("[name='q']");
     else if (event.key === "r") used = focus("#note");
     else if (event.key === "u" && location.pathname !== "/") location.assign("/");
     else used = false;
