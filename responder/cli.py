@@ -25,6 +25,7 @@ from responder import (
     cli_permissions,
     cli_policy,
     cli_records,
+    cli_shadow,
     cli_store,
     cli_triage,
     cli_verify,
@@ -56,6 +57,7 @@ app.add_typer(cli_policy.policy_app, name="policy")
 cli_permissions.register(app)
 cli_verify.register(app)
 cli_action.register(app)
+cli_shadow.register(app)
 cli_web.register(app)
 
 

@@ -1,0 +1,70 @@
+"""The command line of the ladder off, shadow, approve, auto: what would have been done. Reads the records."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from responder import cli_store
+from responder.exits import said
+
+if TYPE_CHECKING:
+    from responder.record import Mode
+    from responder.shadow import ShadowReport
+
+
+def register(app: typer.Typer) -> None:
+    """Put `shadow-report` below `app`."""
+    app.command("shadow-report")(shadow_report)
+
+
+def shadow_report(
+    project: Annotated[str, typer.Option(help="the project's id")],
+    since: cli_store.Since = "14d",
+    as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
+) -> None:
+    """Say what would have been deleted in a project, which guard held the rest, and how reviewers judged it."""
+    with said(), cli_store.store() as records:
+        from responder import report, shadow  # noqa: PLC0415 - `--help` must not load pydantic
+
+        start = cli_store.moment("--since", since, datetime.now(UTC))
+        asked = cli_store.query(project=project, verdict=None, state=None, since=since, limit=cli_store.EVERY)
+        made = shadow.report(project, _mode(project), cli_store.loaded(records, asked))
+        if as_json:
+            typer.echo(made.model_dump_json())
+            return
+        typer.echo(report.visible(f"{project} since {start:%Y-%m-%d %H:%M} UTC, now in mode {made.mode}"))
+        for line in lines(made):
+            typer.echo(line)
+
+
+def lines(made: ShadowReport) -> tuple[str, ...]:
+    """The figures for a person; every word is ours."""
+    rows = [
+        f"{made.records} records, {made.decided} of them put to the guards",
+        f"would have been deleted: {_judged(made.deleted)}",
+        f"held: {_judged(made.held)}",
+        *(f"  {no.records:5} by {no.guard}" + (f", {no.alone} by it alone" if no.alone else "") for no in made.noes),
+    ]
+    if made.wrong:
+        rows.append(f"judged to be no attack, and would have been deleted: {', '.join(made.wrong)}")
+    done = {kind: count for kind, count in made.outcomes.items() if kind != "held"}
+    if done:
+        rows.append(f"what really happened: {', '.join(f'{count} {kind}' for kind, count in done.items())}")
+    return (*rows, f"advice: {made.advice}")
+
+
+def _judged(counts: dict[str, int]) -> str:
+    told = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in counts.items())
+    return f"{sum(counts.values())}" + (f" ({told})" if told else "")
+
+
+def _mode(project: str) -> Mode | None:
+    """The mode in force, where the policy can be read here."""
+    from responder import settings, wiring  # noqa: PLC0415 - read when a command runs, not when the module is imported
+
+    policy = wiring.policy(settings.read_for_the_store(os.environ))
+    return next((one.remediate for one in policy().project if one.id == project), None) if policy else None

@@ -1,0 +1,122 @@
+"""Step 7: what a project's guards would have done, and how its reviewers judged those records. Pure.
+
+A platform owner climbs off, shadow, approve, auto, and each rung rests on people's judgements of the one below.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, Literal
+
+from responder.decision import BY_ACT
+from responder.evidence import Model
+
+if TYPE_CHECKING:
+    from responder.record import Decision, Mode, Record
+
+_NO_ATTACK: Final = frozenset({"false_positive", "benign_true_positive"})
+_ENOUGH: Final = {"shadow": 5, "approve": 20}
+"""How many judged true positives, and none judged otherwise, before the next rung is advised. A choice of ours: with
+none wrong in 20, the rate of wrong ones is below 14 % with 95 % confidence; below a person's yes, 5 must do."""
+_NEXT: Final = {"shadow": "approve", "approve": "auto"}
+NOT_REVIEWED: Final = "not_reviewed"
+
+
+class No(Model):
+    """A guard that said no, or could not be answered. `alone`: in so many records it was the only one."""
+
+    guard: str
+    records: int
+    alone: int
+
+
+class ShadowReport(Model):
+    """`decided` of the `records` were put to the guards; `deleted` and `held` count them by the reviewers' verdict.
+
+    `wrong` are ids of records whose pod would have been deleted and that a reviewer judged to be no attack.
+    """
+
+    project: str
+    mode: Literal["off", "shadow", "approve", "auto"]
+    records: int
+    decided: int
+    deleted: dict[str, int]
+    held: dict[str, int]
+    noes: tuple[No, ...]
+    wrong: tuple[str, ...]
+    outcomes: dict[str, int]
+    advice: str
+
+
+def report(project: str, mode: Mode | None, records: Iterable[Record]) -> ShadowReport:
+    """The figures of a project's `records`, newest first; `mode` is the one in force (None: as the newest was decided).
+
+    A record without guards (nothing was decided yet, or by a version that had none) is counted and no more.
+    """
+    total, wrong = 0, list[str]()
+    deleted, held, outcomes = Counter[str](), Counter[str](), Counter[str]()
+    said_no, alone = Counter[str](), Counter[str]()
+    for record in records:
+        total += 1
+        outcomes[record.outcome.kind] += 1
+        decision, judged = record.decision, record.review.verdict or NOT_REVIEWED
+        if not decision.guards:
+            continue
+        mode = mode or decision.mode
+        if decision.would == "delete_pod":
+            deleted[judged] += 1
+            wrong += [record.id] * (judged in _NO_ATTACK)
+            continue
+        held[judged] += 1
+        noes = _noes(decision)
+        said_no.update(noes)
+        alone.update(noes if len(noes) == 1 else ())
+    named = mode or "off"
+    rows = sorted(said_no.items(), key=lambda row: (-row[1], row[0]))
+    return ShadowReport(
+        project=project,
+        mode=named,
+        records=total,
+        decided=deleted.total() + held.total(),
+        deleted=dict(sorted(deleted.items())),
+        held=dict(sorted(held.items())),
+        noes=tuple(No(guard=guard, records=count, alone=alone[guard]) for guard, count in rows),
+        wrong=tuple(wrong),
+        outcomes=dict(sorted(outcomes.items())),
+        advice=_advice(named, total, deleted, held, rows[0][0] if rows else ""),
+    )
+
+
+def _noes(decision: Decision) -> tuple[str, ...]:
+    """The guards that held it. What only `act` can answer did not hold what `respond` decided."""
+    return tuple(one.name for one in decision.guards if one.ok is not True and one.detail != BY_ACT)
+
+
+def _advice(mode: Mode, total: int, deleted: Counter[str], held: Counter[str], first: str) -> str:
+    wrong, count = sum(deleted[verdict] for verdict in _NO_ATTACK), deleted.total()
+    if not total:
+        return "there is no record to judge by: is it the project's id, and is --since far enough back?"
+    if mode == "off":
+        return 'set remediate = "shadow": nothing is deleted, and each record says what would have been done'
+    if wrong and mode == "auto":
+        return f'go back to remediate = "approve": {wrong} of {count} were judged to be no attack'
+    if wrong:
+        return f"stay: {wrong} of {count} were judged to be no attack; exempt what they share, or ask for more evidence"
+    return _next_rung(mode, deleted, held, first)
+
+
+def _next_rung(mode: Mode, deleted: Counter[str], held: Counter[str], first: str) -> str:
+    """Where none was judged wrong: whether enough were judged right."""
+    count, right = deleted.total(), deleted["true_positive"]
+    if mode == "auto":
+        return "stay: none was judged to be no attack"
+    if not count:
+        most = f"; {first} said no most often" if first else ""
+        missed = f", among them {held['true_positive']} true positives" if held["true_positive"] else ""
+        return f"stay: nothing would have been deleted, {held.total()} held{missed}{most}"
+    if right < count:
+        return f"review the {count - right} of {count} that nobody has settled: the next rung rests on judgements"
+    if right < _ENOUGH[mode]:
+        return f"stay: all {right} were true positives; {_ENOUGH[mode]} are wanted before the next rung"
+    return f'remediate = "{_NEXT[mode]}" may be set: all {right} were true positives, and none was judged otherwise'
