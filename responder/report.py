@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from responder import answers
 from responder.evidence import Cluster, Found, Node, OwnerChain, Pod, Related
 from responder.record import Record, RecordedFinding
 
@@ -170,6 +171,7 @@ def markdown(record: Record) -> str:
         _steps(record),
         _plan(record),
         _related(record),
+        _taken(record),
         _timeline(record),
         _commands(record),
         _gaps(record),
@@ -239,6 +241,14 @@ def _timeline(record: Record) -> list[str]:
     return ["## Timeline (UTC)", "", *(lines or ["- empty"]), ""]
 
 
+def _taken(record: Record) -> list[str]:
+    if record.capture is None:
+        return []
+    lines = [f"- {role}: {_plain(text)}" for role, text in answers.taken(record)]
+    why = [_plain(record.capture.impossible)] if record.capture.impossible else []
+    return ["## What was taken out of the container", "", *why, *lines, ""]
+
+
 def _commands(record: Record) -> list[str]:
     lines = ["## Commands to paste", ""]
     for command in record.commands:
@@ -257,13 +267,11 @@ def _gaps(record: Record) -> list[str]:
 
 
 def _ending(record: Record) -> list[str]:
-    reasons = "; ".join(map(_plain, record.decision.reasons))
     provenance = record.provenance
     return [
         "## Decision and review",
         "",
-        f"- decision: {record.decision.kind} ({reasons})",
-        f"- outcome: {record.outcome.kind} ({_plain(record.outcome.detail)})",
+        *(f"- {label}: {_plain(text)}" for label, text in answers.decided(record)),
         f"- review: {record.review.state}" + (f", {record.review.verdict}" if record.review.verdict else ""),
         *(
             f"- {e.at:%Y-%m-%d %H:%M} {_code(visible(e.by))}: {e.state} {_code(visible(e.note))}"

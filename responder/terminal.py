@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from responder import report
+from responder import answers, report
 from responder.evidence import Found, Related
 from responder.record import Record, RecordedFinding, Step, StepStatus
 
@@ -54,6 +54,7 @@ def print_record(record: Record, console: Console) -> None:
     _steps(page, record.steps)
     _plan(page, record)
     _related(page, record)
+    _taken(page, record)
     _timeline(page, record)
     _missing(page, record)
     _commands(page, record)
@@ -227,6 +228,15 @@ def _offset(seconds: float) -> str:
     return f"{sign}{minutes} min {rest:02} s" if minutes else f"{sign}{rest} s"
 
 
+def _taken(page: _Page, record: Record) -> None:
+    if record.capture is None:
+        return
+    page.heading("What was taken out of the container")
+    if record.capture.impossible:
+        page.line(page.text(record.capture.impossible, "yellow"))
+    page.rows(((page.text(role, "cyan"), page.text(text)) for role, text in answers.taken(record)), fixed=1)
+
+
 def _timeline(page: _Page, record: Record) -> None:
     page.heading("Timeline (UTC)")
     days = {entry.time.date() for entry in record.timeline}
@@ -272,8 +282,7 @@ def _ending(page: _Page, record: Record) -> None:
     raw = ", ".join(f"{f.key} (sha256 {f.raw_sha256[:12]})" for f in record.findings[:_MOST_FINDINGS])
     page.pairs(
         (
-            ("decision", f"{record.decision.kind}: {'; '.join(record.decision.reasons)}"),
-            ("outcome", f"{record.outcome.kind}: {record.outcome.detail}"),
+            *answers.decided(record),
             ("review", f"{review.state}{verdict}"),
             *(
                 (f"{e.at:%Y-%m-%d %H:%M}", f"{e.by}: {e.state}, {e.verdict or 'no verdict'}. {e.note}")
@@ -285,6 +294,8 @@ def _ending(page: _Page, record: Record) -> None:
             *(("error", text) for text in provenance.errors),
         )
     )
+    if answers.next_command(record):
+        page.unwrapped(answers.next_command(record))
     page.unwrapped(f"responder records review {record.id} --state closed --verdict VERDICT --note TEXT")
 
 
