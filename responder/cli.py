@@ -26,6 +26,7 @@ from responder import (
     cli_policy,
     cli_records,
     cli_shadow,
+    cli_stats,
     cli_store,
     cli_triage,
     cli_verify,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_records.records_app, name="records")
 cli_export.register(app)
+cli_stats.register(app)
 app.command()(cli_delivery.sweep)
 app.command()(cli_delivery.backfill)
 app.add_typer(cli_delivery.dead_letters_app, name="dead-letters")
