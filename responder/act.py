@@ -46,7 +46,9 @@ def act(world: World, record_id: str) -> Record | None:
         world.records.count("act.no_record")
         return None
     now = world.now()
-    if record.provenance.act != "wanted" or (record.provenance.act_due or now) > now:
+    # While an approval is waited for, a summons may be the answer: it is looked at whenever it comes.
+    is_early = (record.provenance.act_due or now) > now and record.decision.kind != "await_approval"
+    if record.provenance.act != "wanted" or is_early:
         world.records.count("act.nothing_to_do")
         return record
     claim = world.records.claim(record_id, "act", LEASE, now)
@@ -73,6 +75,8 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
             # A capture takes minutes, and what was verified before it is old.
             material = _verified(world, taken, material)
             record = _judged(world, material, policy)
+    # Read anew: the decision is made by the policy of now, not by that of before the capture.
+    policy = world.policy() if world.policy else NO_POLICY
     if began is not None and began.state != "intended":
         return removing.seen(world, acting, claim, record, began)
     record = record.model_copy(update={"decision": _decided(world, acting, record, policy, began)})

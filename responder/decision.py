@@ -73,6 +73,8 @@ _RANK: Final = {"suspicious": 1, "malicious": 2}
 _NOTHING_TO_TAKE: Final = ("distroless", "not running")
 """A capture that is impossible for these reasons is as good as it gets. One that was denied or broke may yet be had."""
 
+_NO_POLICY: Final = "no policy is in force"
+
 Answer = tuple[bool | None, str]
 
 
@@ -161,7 +163,7 @@ def _brake_off(s: Situation) -> Answer:
 
 def _policy_in_force(s: Situation) -> Answer:
     if not s.policy.sha256:
-        return False, "no policy is in force"
+        return False, s.policy.problem or _NO_POLICY
     return True, f"policy.toml with sha256 {s.policy.sha256[:12]}"
 
 
@@ -509,7 +511,7 @@ def _decision(
         grace_seconds=project.grace_seconds if project else 0,
         made_by=made_by,
         made_at=s.now,
-        policy=s.policy.sha256 or "no policy is in force",
+        policy=s.policy.sha256 or s.policy.problem or _NO_POLICY,
     )
 
 

@@ -18,6 +18,7 @@ from lab.scenario import Scenario, load
 from lab.server import Running, serve
 from responder import act, notification, pipeline, wiring
 from responder.capture import custody
+from responder.policy import Policy
 from responder.ports import Approval, Brake, Delivery, RecordQuery, World
 from responder.record import Record
 from responder.settings import Settings
@@ -179,8 +180,25 @@ def test_read_only_builds_nothing_that_could_delete_or_run_a_command(tmp_path: P
 def test_a_policy_that_cannot_be_read_holds_and_the_record_says_so(tmp_path: Path) -> None:
     with scene(tmp_path, {"remediate": '"always"'}) as here:
         assert guard(here.record, "policy-in-force") is False
+        assert here.record.decision.policy.startswith("policy.toml: line 4: project.0.remediate: 'always' is none of")
         here.act()
         assert here.deletes() == []
+
+
+def test_the_policy_that_counts_is_that_of_the_decision_not_that_of_before_the_capture(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        world = here.world
+        assert world.policy is not None
+        before = world.policy()
+        after = Policy(project=(before.project[0].model_copy(update={"remediate": "off"}),), sha256="0" * 64)
+
+        def policy() -> Policy:
+            return after if here.commands() else before
+
+        done = act.act(dataclasses.replace(world, policy=policy), here.id)
+        assert done is not None
+        assert here.commands() != []
+        assert (done.decision.kind, done.decision.policy, here.deletes()) == ("hold", after.sha256, [])
 
 
 # --- approval ---------------------------------------------------------------------------------------------------------
@@ -208,6 +226,18 @@ def test_an_approval_is_waited_for_and_then_used_once(tmp_path: Path) -> None:
         assert done.actions[0].approved_by == question.binding
         assert here.act().outcome.kind == "deleted"
         assert len(here.deletes()) == 1
+
+
+def test_an_answer_counts_as_soon_as_act_is_asked_again(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        waiting, acting = here.act(), here.world.act
+        assert acting is not None
+        due = waiting.provenance.act_due
+        assert due is not None
+        here.lab.advance(timedelta(seconds=5))
+        assert here.lab.now() < due
+        acting.actions.answer(asked(here).binding, approve=True, by="lead@acme.example", why="-", now=here.lab.now())
+        assert (here.act().outcome.kind, here.deletes()) == ("deleted", [UID])
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ def test_a_project_where_nothing_is_deleted_may_ask_for_less_evidence(mode: str)
     assert project.required_evidence == ("scc",)
 
 
+def test_what_is_told_of_a_mistake_is_short_however_long_it_is() -> None:
+    assert len(refused(HEAD + f'remediate = "{"x" * 100_000}"\n')) < 500
+    assert len(refused(HEAD + f"{'x' * 100_000} = 1\ncapture = 1\n")) < 500
+
+
 def test_a_file_that_is_no_toml_too_large_or_not_utf_8_is_refused() -> None:
     assert "line 1" in refused("[[project]\n")
     assert "at most" in refused("#" * (MOST_BYTES + 1))

@@ -16,6 +16,7 @@ from responder.policy.lines import Place, line_of, lines
 from responder.policy.model import NOT_EXACT, Exemption, PerHour, Policy, ProjectPolicy, nearest
 
 MOST_BYTES: Final = 1024 * 1024
+_MOST_TOLD: Final = 400
 
 
 def parse(data: bytes) -> Policy:
@@ -93,6 +94,8 @@ def _problem(found: dict[Place, int], error: ValidationError) -> str:
     told = f"line {line}: {where}: {_said(first)}"
     if first["type"] == "extra_forbidden":
         told = f"line {line}: {where} is not a key{nearest(str(first['loc'][-1]), _known(first['loc']))}"
+    # What was given may be as long as the file, and what is told stands in every record.
+    told = told if len(told) <= _MOST_TOLD else told[:_MOST_TOLD] + "…"
     return told + (f" (and {len(placed) - 1} more)" if len(placed) > 1 else "")
 
 
