@@ -36,10 +36,11 @@ def web(
     lacking = [name for name in _PARTS if importlib.util.find_spec(name) is None]
     if lacking:
         stop(ExitCode.SETTINGS, f"the review page needs {lacking[0]}: pip install '.[review]'")
-    from responder import settings  # noqa: PLC0415 - `--help` must not load it
+    from responder import log, settings  # noqa: PLC0415 - `--help` must not load them
     from responder.web.people import is_loopback  # noqa: PLC0415 - the same
 
     with said():
+        log.speak()
         chosen = settings.read_for_the_store(os.environ)
         if not chosen.iap_audience and not is_loopback(host):
             stop(
@@ -58,7 +59,6 @@ def web(
 
 def _desk(chosen: Settings, port: int) -> Desk:
     from responder import wiring  # noqa: PLC0415 - `--help` must not load it
-    from responder.policing import Policed  # noqa: PLC0415 - the same
     from responder.web import Desk  # noqa: PLC0415 - the same
     from responder.web.people import LOCAL, Roles  # noqa: PLC0415 - the same
 
@@ -72,7 +72,7 @@ def _desk(chosen: Settings, port: int) -> Desk:
         roles=Roles.of(chosen, everybody=frozenset() if is_proxied else LOCAL),
         now=wiring.now,
         actions=wiring.actions(chosen) if chosen.actions else None,
-        policy=Policed(chosen.policy) if chosen.policy else None,
+        policy=wiring.policy(chosen),
         summons=wiring.summons(chosen) if chosen.action_topic else None,
         hosts=frozenset() if is_proxied else frozenset(called),
         secure=is_proxied,

@@ -46,6 +46,11 @@ def silence() -> None:
     _Out.is_silent = True
 
 
+def speak() -> None:
+    """Write lines again: the command serves others, and does not speak to a person."""
+    _Out.is_silent = False
+
+
 @contextmanager
 def request(headers: Headers | None) -> Iterator[None]:
     """Lines of this thread belong to the request with these headers while the block runs; read once one is written."""

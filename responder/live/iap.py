@@ -81,7 +81,7 @@ class Iap:
         self._keys = keys
 
     def __call__(self, headers: Mapping[str, str]) -> str:
-        """The e-mail address that the proxy vouches for, in lower case; NotLetIn where it does not."""
+        """The e-mail address that the proxy vouches for, letter by letter; NotLetIn where it does not."""
         given = headers.get(HEADER, "")
         if not given:
             raise NotLetIn("no signed header: this page is reached through Identity-Aware Proxy alone")
@@ -97,7 +97,7 @@ class Iap:
         email = claims.get("email")
         if not isinstance(email, str) or email.count("@") != 1 or not email.isprintable() or " " in email:
             raise NotLetIn("the signed header names nobody")
-        return email.lower()
+        return email
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         head = jwt.decode_header(token)  # type: ignore[no-untyped-call]  # google-auth has no types here

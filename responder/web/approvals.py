@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from responder import approving
+from responder.errors import Refused
+from responder.policy import NONE
 from responder.ports import Approval
 from responder.record import Record
 from responder.web.desk import Desk
@@ -9,16 +12,21 @@ from responder.web.people import Person
 
 
 def question(desk: Desk, record: Record) -> Approval | None:
-    """The approval that this very decision asks for, answered or not; None where it asks for none."""
-    if desk.actions is None or not record.decision.binding:
+    """The approval that is asked for about this record, answered or not; None where none is."""
+    if desk.actions is None:
         return None
-    return desk.actions.approval(record.decision.binding)
+    try:
+        return approving.question(record, desk.actions, desk.now())
+    except Refused:
+        return None
 
 
-def may_answer(desk: Desk, person: Person, record: Record) -> bool:
-    """Whether the person has the role, and the policy in force names them for the record's project."""
-    if desk.actions is None or desk.policy is None or not person.may("approver"):
-        return False
-    subject = record.provenance.subject
-    project = desk.policy().of(subject.project_id, subject.project_number)
-    return project is not None and person.name.lower() in {name.lower() for name in project.approvers}
+def why_not(desk: Desk, person: Person, record: Record) -> str:
+    """Why the person may not answer, in words; empty where they have the role and the policy in force names them."""
+    if not person.may("approver"):
+        return "this needs the role approver"
+    try:
+        approving.only_approvers(record, desk.policy() if desk.policy else NONE, person.name)
+    except Refused as error:
+        return error.detail
+    return ""

@@ -54,7 +54,7 @@ class Roles:
         )  # fmt: skip
 
     def person(self, name: str) -> Person:
-        """The person with that name. Nobody who is not named has a role; who may more may read."""
+        """The person with that name, in any case. Nobody who is not named has a role; who may more may read."""
         roles = set(self.everybody)
         named: tuple[tuple[Role, tuple[str, ...]], ...] = (
             ("viewer", self.viewers), ("analyst", self.analysts), ("approver", self.approvers), ("raw", self.raw),

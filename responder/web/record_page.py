@@ -14,10 +14,9 @@ from responder import compiler, report
 from responder.compiler.build import Build
 from responder.evidence import AuditExtract, Found, LogExtract, Missing
 from responder.finding import Process
-from responder.ports import Approval
 from responder.record import Record, RecordedFinding
 from responder.web import picture
-from responder.web.approvals import may_answer, question
+from responder.web.approvals import question, why_not
 from responder.web.desk import Desk
 from responder.web.render import page
 
@@ -51,11 +50,15 @@ class Log:
 def show(request: Request, desk: Desk) -> Response:
     """`/records/ID`."""
     record = loaded(desk, request.path_params["record_id"])
-    asked: Approval | None = question(desk, record)
     return page(
-        request, "record.html", record=record, now=desk.now(), asked=asked,
-        may_answer=may_answer(desk, request.state.person, record), **shown(record),
-    )  # fmt: skip
+        request,
+        "record.html",
+        record=record,
+        now=desk.now(),
+        asked=question(desk, record),
+        why_not=why_not(desk, request.state.person, record),
+        **shown(record),
+    )
 
 
 def loaded(desk: Desk, record_id: str) -> Record:

@@ -17,7 +17,7 @@ from responder.record import Record
 from responder.stores.sqlite import SqliteRecords
 from responder.web import Desk, application
 from responder.web.people import Roles
-from tests.builders import EVENT_TIME, TARGET, a_delivery, a_finding, a_record
+from tests.builders import EVENT_TIME, TARGET, a_delivery, a_finding, a_record, a_recorded
 
 NOW = EVENT_TIME + timedelta(minutes=7)
 ROLES = Roles(
@@ -45,7 +45,7 @@ def kept(records: SqliteRecords, *, key: str = "1/abc", data: bytes = b"{}", **c
     record_id = records.admit(finding, changes.pop("target", TARGET), a_delivery(data)).record_id
     claim = records.claim(record_id, "m", timedelta(minutes=2), NOW)
     assert claim is not None
-    saved = records.save(a_record(record_id, **changes), claim)
+    saved = records.save(a_record(record_id, **({"findings": (a_recorded(finding),)} | changes)), claim)
     records.release(claim, 1)
     return saved
 
@@ -81,7 +81,7 @@ class Browser:
     def fields(self, path: str, action: str) -> dict[str, str]:
         """The hidden fields of the form on the page at `path` that is sent to `action`."""
         form = re.search(
-            rf'<form method="post" action="{re.escape(action)}">(.*?)</form>', self.get(path).text, re.DOTALL
+            rf'<form method="post" action="{re.escape(action)}"[^>]*>(.*?)</form>', self.get(path).text, re.DOTALL
         )
         assert form, f"no form for {action} on {path}"
         return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[1]))

@@ -48,7 +48,7 @@ def assertion(
     now = int(time.time())
     payload = {
         "iss": ISSUER, "aud": AUDIENCE, "iat": now - 10, "exp": now + 590, "sub": "accounts.google.com:1",
-        "email": "Ana@acme.example",
+        "email": "ana@acme.example",
     } | claims  # fmt: skip
     signer = es.EsSigner(key, key_id)
     encoded: bytes = jwt.encode(signer, payload, header=header, key_id=key_id)  # type: ignore[no-untyped-call]  # google-auth has no types
