@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         Workload,
     )
     from responder.finding import ClusterRef, Finding, Target
+    from responder.notices.config import ChannelConfig, Notices
+    from responder.notices.ledger import Told
     from responder.policy import Policy
     from responder.record import (
         Method,
@@ -596,6 +598,21 @@ class Records(Protocol):
         Its time is `provenance.act_due`; at once where that is None. Oldest first.
         """
 
+    def untold(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records whose latest revision was not told, and whose time has come; newest first."""
+
+    def tell(self, key: str, now: datetime, until: datetime) -> Told | None:
+        """The right to tell until `until`, with what was told so far; None while another's right runs.
+
+        `key` is a record's id, or the name of a digest.
+        """
+
+    def told(self, key: str, told: Told, *, until: datetime | None = None) -> None:
+        """Keep what was told; the right is kept until `until`, or given back.
+
+        Of a record it is noted too which revision was told and when the rest is due; `load` shows notices and gaps.
+        """
+
     def findings_page(self, record_id: str, *, after: str = "", limit: int = 200) -> tuple[RecordedFinding, ...]:
         """At most `limit` of `findings`, those that follow the finding whose key is `after` (empty: the first).
 
@@ -667,6 +684,15 @@ class Acting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What is told, by which channels, and the way back to Security Command Center."""
+
+    notices: Callable[[], Notices]
+    channel: Callable[[ChannelConfig], Channel]
+    write_back: WriteBack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """Everything outside, in one bundle: what `wiring` builds and the pipeline is handed."""
 
@@ -684,3 +710,4 @@ class World:
     policy: Callable[[], Policy] | None = None
     summons: Summons | None = None
     act: Acting | None = None
+    telling: Telling | None = None

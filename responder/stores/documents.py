@@ -15,6 +15,8 @@ from pydantic_core import PydanticSerializationError, to_json, to_jsonable_pytho
 from responder import report
 from responder.evidence import Evidence
 from responder.finding import Finding
+from responder.notices import ledger
+from responder.notices.ledger import Told
 from responder.ports import Precedent, RecordLine
 from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject
 from responder.stores.words import stamp
@@ -98,7 +100,7 @@ def _words(record: Record) -> dict[str, str | int | None]:
         "act_due": stamp(record.provenance.act_due) if record.provenance.act_due else None,
         "verdict": record.triage.verdict,
         "summary": report.summary(record),
-        "gaps": len(record.provenance.gaps),
+        "gaps": len(ledger.without(record).provenance.gaps),
         "severity": record.triage.severity,
         "score": record.triage.score,
         "workload": "/".join(record.provenance.traits.owner.split("/")[-2:]),
@@ -106,7 +108,7 @@ def _words(record: Record) -> dict[str, str | int | None]:
 
 
 def _unreviewed(record: Record) -> Record:
-    return record.model_copy(update={"review": Review()})
+    return ledger.without(record).model_copy(update={"review": Review()})
 
 
 def record_of(text: str, evidence: str = "") -> Record:
@@ -114,8 +116,14 @@ def record_of(text: str, evidence: str = "") -> Record:
     return Record.model_validate_json(f'{text[:-1]},"evidence":{evidence}}}' if evidence else text)
 
 
-def compose(record: Record, revision: int, reviews: Iterable[str], occurrences: Iterable[Sequence[str]]) -> Record:
-    """The record as it is now: at that revision, with its reviews and its findings' latest occurrences."""
+def compose(
+    record: Record, revision: int, reviews: Iterable[str], occurrences: Iterable[Sequence[str]], told: str = ""
+) -> Record:
+    """The record as it is now: at that revision, with its reviews and its findings' latest occurrences.
+
+    `told` is the JSON of what was told of it.
+    """
+    record = ledger.shown(record, Told.model_validate_json(told)) if told else record
     by_key = _by_key(occurrences)
     findings = tuple(replace(f, occurrences=by_key[f.key] or f.occurrences) for f in record.findings)
     return reviewed(record.model_copy(update={"findings": findings}), revision, reviews)

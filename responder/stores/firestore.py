@@ -10,6 +10,7 @@ Touches one database. What lies where::
     subjects/{hash}                    changed by whoever opens a record of a container
     raw/{key}, rejected/{name}         notifications as they came
     counters/{name}-{shard}            a part of a counter
+    tellings/{hash}                    what was told of a record, or of a digest, and who may tell
 
 The head is written by the holder of its claim, and by a review; a burst of findings does not touch it, since Firestore
 takes about one write a second on one document. Names of documents are hashes or our own: nothing of a finding is one.
@@ -31,12 +32,14 @@ from responder.ports import Rejected
 from responder.stores import firestore_bodies, firestore_queries, listing
 from responder.stores.firestore_calls import AT_MOST_IN, NOW, Add, Asked, Change, Conflict, Create, Database, Row
 from responder.stores.firestore_claims import Claims, is_id, path_of, raw_path
+from responder.stores.firestore_tellings import FirestoreTellings, telling_path, text_of
 from responder.stores.words import clean, name_of, short, stamp, trait_pairs
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from responder.finding import Finding, Target
+    from responder.notices.ledger import Told
     from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
     from responder.stores.firestore_admission import Admissions
@@ -75,6 +78,7 @@ class FirestoreRecords:
         self._now = now
         self._new_name = new_name
         self._claims = Claims(self._database, new_name)
+        self._tellings = FirestoreTellings(self._database, self._claims)
 
     # --- arrival and claim --------------------------------------------------------------------------------------------
 
@@ -114,6 +118,7 @@ class FirestoreRecords:
         columns |= {"due": columns["due"] or "", "act_due": columns["act_due"] or ""}
         own = {"summary": short(columns["summary"]), "traits": traits, "is_saved": True, "written": written}
         own["outgoing"] = columns["stage"] == "finished"
+        own |= {"untold": own["outgoing"], "tell_due": ""}
         own["act_wanted"] = own["outgoing"] and columns["act"] == "wanted"
         for _ in self._database.rounds(f"record {record.id}"):
             head = self._claims.held(claim, self._now())
@@ -131,7 +136,7 @@ class FirestoreRecords:
     def load(self, record_id: str) -> Record | None:
         """The record with its reviews and each finding's latest occurrences, or None where it was not saved yet."""
         path = path_of(record_id)
-        fields = ("is_saved", "revision", "reviews", *firestore_bodies.FIELDS)
+        fields = ("is_saved", "revision", "reviews", "has_told", *firestore_bodies.FIELDS)
         head = self._database.get(path, fields) if is_id(record_id) else None
         if head is None or not head.data["is_saved"]:
             return None
@@ -140,12 +145,15 @@ class FirestoreRecords:
 
     def _compose(self, record: Record, head: Row) -> Record:
         paths = [(*path_of(record.id), "reviews", _number(n)) for n in range(1, head.data["reviews"] + 1)]
-        found = self._database.get_all(paths)
+        telling = telling_path(record.id)
+        # Asked for with the reviews, and only where there is one: a document that is not there is paid for too.
+        found = self._database.get_all([*paths, telling] if head.data.get("has_told") else paths)
         reviews = [found[path].data["body"].decode() for path in paths]
         occurrences = self._database.ask(firestore_queries.OCCURRENCES, Asked(equal=(record.id,)))
         keys = {name_of(finding.key): finding.key for finding in record.findings}
         rows = _occurrence_rows(occurrences, keys)
-        composed: Record = _documents().compose(record, head.data["revision"], reviews, rows)
+        told = text_of(found.get(telling))
+        composed: Record = _documents().compose(record, head.data["revision"], reviews, rows, told)
         return composed
 
     def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
@@ -222,6 +230,18 @@ class FirestoreRecords:
 
     def _count_findings(self, record_id: str) -> int:
         return self._database.count(firestore_queries.FINDINGS, Asked(within=path_of(record_id)))
+
+    def untold(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records whose latest revision was not told, and whose time has come; newest first."""
+        return self._tellings.untold(now, limit)
+
+    def tell(self, key: str, now: datetime, until: datetime) -> Told | None:
+        """The right to tell until `until`, with what was told so far; None while another's right runs."""
+        return self._tellings.tell(key, now, until)
+
+    def told(self, key: str, told: Told, *, until: datetime | None = None) -> None:
+        """Keep what was told; the right is kept until `until`, or given back."""
+        self._tellings.told(key, told, until)
 
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
@@ -308,7 +328,8 @@ class FirestoreRecords:
                 raise StaleRevision(message)
             count = head.data["reviews"] + 1
             data = {"state": entry.state, "revision": revision + 1, "reviews": count}
-            data["outgoing"] = head.data["stage"] == "finished"
+            data["outgoing"] = data["untold"] = head.data["stage"] == "finished"
+            data["tell_due"] = ""
             data |= {"reviewed": entry.verdict} if entry.verdict else {}
             act = Create((*path, "reviews", _number(count)), {"body": body, "written": written})
             with contextlib.suppress(Conflict):

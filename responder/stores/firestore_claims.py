@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FIELDS: Final = (
     *("token", "holder", "expires", "releasing", "claimed", "written"),
-    *("stage", "due", "read", "revision", "reviews", "published"),
+    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told"),
 )
 _PARTS: Final = ("parts", "part_count")
 _ID_DIGITS: Final = frozenset("0123456789abcdef")

@@ -112,6 +112,14 @@ UNPUBLISHED: Final = Query(
     collection="records", equal=("outgoing",), order=(("window_start", "ASCENDING"),), fields=("window_start",)
 )
 
+UNTOLD: Final = Query(
+    collection="records",
+    equal=("untold",),
+    order=(("window_start", "DESCENDING"),),
+    fields=("window_start", "tell_due"),
+)
+"""Finished records whose latest revision was not told; `tell_due` is empty where that is due at once."""
+
 WANTING: Final = Query(
     collection="records",
     equal=("act_wanted",),
@@ -154,6 +162,7 @@ QUERIES: Final = (
     PRECEDENTS,
     DUE,
     UNPUBLISHED,
+    UNTOLD,
     WANTING,
     OF_KEYS,
     REJECTED,
@@ -173,6 +182,7 @@ UNINDEXED: Final = (
     ("rejected", "body"),
     ("reviews", "body"),
     ("parts", "body"),
+    ("tellings", "body"),
 )
 """Fields of a group of collections that are only ever read: indexed, each would cost two more writes and its room."""
 

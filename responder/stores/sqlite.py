@@ -20,6 +20,7 @@ from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.ports import Admission, Claim, Rejected
 from responder.stores import listing, tables
 from responder.stores.file import File
+from responder.stores.sqlite_tellings import SqliteTellings, text_of
 from responder.stores.words import clean, id_of_record, known_record, shifted, stamp, subject_words, trait_pairs
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from responder.evidence import Evidence
     from responder.finding import Finding, Target
+    from responder.notices.ledger import Told
     from responder.ports import Clock, Delivery, Precedent, RecordLine, RecordQuery
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
 
@@ -39,6 +41,7 @@ class SqliteRecords:
 
     def __init__(self, path: str | Path, *, now: Clock) -> None:
         self._file = File(Path(path))
+        self._tellings = SqliteTellings(self._file)
         self._now = now
         # The evidence that is in the file, by record and token: while a claim holds, nobody else writes it.
         self._written: WeakValueDictionary[tuple[str, int], Evidence] = WeakValueDictionary()
@@ -182,7 +185,7 @@ class SqliteRecords:
         revision = _column(db, record.id, "revision")
         reviews = [text for (text,) in db.execute(_REVIEWS, (record.id,))]
         occurrences = db.execute(_OCCURRENCES, (record.id,)).fetchall()
-        composed: Record = _documents().compose(record, revision, reviews, occurrences)
+        composed: Record = _documents().compose(record, revision, reviews, occurrences, text_of(db, record.id))
         return composed
 
     def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
@@ -271,6 +274,18 @@ class SqliteRecords:
         """Note that this revision went out; an older one than is noted changes nothing."""
         with self._file.transaction() as db:
             db.execute("UPDATE records SET published = MAX(published, ?) WHERE id = ?", (revision, record_id))
+
+    def untold(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records whose latest revision was not told, and whose time has come; newest first."""
+        return self._tellings.untold(now, limit)
+
+    def tell(self, key: str, now: datetime, until: datetime) -> Told | None:
+        """The right to tell until `until`, with what was told so far; None while another's right runs."""
+        return self._tellings.tell(key, now, until)
+
+    def told(self, key: str, told: Told, *, until: datetime | None = None) -> None:
+        """Keep what was told; the right is kept until `until`, or given back."""
+        self._tellings.told(key, told, until)
 
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""

@@ -10,8 +10,9 @@ from typing import Final
 
 from responder.errors import StoreError
 
-VERSION: Final = 3
-"""`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`. 3: a list is read from one index."""
+VERSION: Final = 4
+"""`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`. 3: a list is read from one index.
+4: what was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ CREATE TABLE records (
     workload TEXT NOT NULL DEFAULT '',
     read INTEGER NOT NULL DEFAULT 0,
     published INTEGER NOT NULL DEFAULT 0,
+    told INTEGER NOT NULL DEFAULT 0,
+    tell_due TEXT,
     json TEXT,
     UNIQUE (subject, window_start)
 ) STRICT;
@@ -143,8 +146,25 @@ DROP INDEX records_by_time;
 """
     + _BY_LINE
 )
+_TELLINGS: Final = """
+CREATE INDEX records_untold ON records (window_start DESC, id) WHERE told < revision;
+CREATE TABLE tellings (key TEXT PRIMARY KEY, until TEXT NOT NULL, json TEXT NOT NULL) STRICT;
+"""
+_TO_4: Final = (
+    """
+ALTER TABLE records ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN tell_due TEXT;
+UPDATE records SET told = revision;
+"""
+    + _TELLINGS
+)
+"""What is older than the telling is not told."""
+
 RECORDS: Final = Schema(
-    what="record store", version=VERSION, text=_TABLES + _BY_ACT + "\n" + _BY_LINE, upgrades={2: _TO_2, 3: _TO_3}
+    what="record store",
+    version=VERSION,
+    text=_TABLES + _BY_ACT + "\n" + _BY_LINE + "\n" + _TELLINGS,
+    upgrades={2: _TO_2, 3: _TO_3, 4: _TO_4},
 )
 
 

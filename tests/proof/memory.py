@@ -18,6 +18,7 @@ from typing import Final, Literal
 from responder import report
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.finding import Finding, Target
+from responder.notices.ledger import Told, shown
 from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery, Rejected
 from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject, Traits
 from responder.stores import documents, listing, words
@@ -76,6 +77,7 @@ class MemoryRecords:
         self._now = now
         self._lock = threading.RLock()
         self.rows: dict[str, Row] = {}
+        self._tellings: dict[str, tuple[datetime, Told]] = {}
         self._raw: dict[str, bytes] = {}
         self._rejected: list[Rejected] = []
         self._counts: Counter[str] = Counter()
@@ -217,7 +219,7 @@ class MemoryRecords:
         """The record with its reviews and each finding's latest occurrences, or None where it was not saved yet."""
         with self._lock:
             row = self.rows.get(record_id)
-            return self._composed(row, row.record) if row and row.record else None
+            return shown(self._composed(row, row.record), self._told(row.id)) if row and row.record else None
 
     def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
         """The record's findings as they were admitted, with their occurrences, by eventTime."""
@@ -263,6 +265,31 @@ class MemoryRecords:
         with self._lock:
             row = self._row(record_id)
             row.published = max(row.published, revision)
+
+    def untold(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
+        """Ids of finished records whose latest revision was not told, and whose time has come; newest first."""
+        with self._lock:
+            rows = sorted(self.rows.values(), key=lambda row: row.id)
+            rows.sort(key=lambda row: row.start, reverse=True)
+            left = [row for row in rows if row.stage == "finished" and self._told(row.id).revision < row.revision]
+            return tuple(row.id for row in left if (self._told(row.id).due or now) <= now)[: max(limit, 0)]
+
+    def tell(self, key: str, now: datetime, until: datetime) -> Told | None:
+        """The right to tell until `until`, with what was told so far; None while another's right runs."""
+        with self._lock:
+            running, told = self._tellings.get(key, (_NEVER, Told()))
+            if running > now:
+                return None
+            self._tellings[key] = (until, told)
+            return told
+
+    def told(self, key: str, told: Told, *, until: datetime | None = None) -> None:
+        """Keep what was told; the right is kept until `until`, or given back."""
+        with self._lock:
+            self._tellings[key] = (until or _NEVER, told)
+
+    def _told(self, key: str) -> Told:
+        return self._tellings.get(key, (_NEVER, Told()))[1]
 
     def findings_page(self, record_id: str, *, after: str = "", limit: int = 200) -> tuple[RecordedFinding, ...]:
         """At most `limit` of `findings`, those that follow the finding whose key is `after` (empty: the first)."""

@@ -19,8 +19,9 @@ import pytest
 
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.finding import Finding, PodRef, Target
+from responder.notices.ledger import Told
 from responder.ports import Claim, RecordQuery, Records, Rejected
-from responder.record import Record, ReviewEntry, Traits, Triage
+from responder.record import Gap, Notice, Record, ReviewEntry, Traits, Triage
 from responder.stores import opened
 from tests.builders import EVENT_TIME, TARGET, a_delivery, a_finding, a_record, a_recorded
 
@@ -80,6 +81,19 @@ def finished(records: Records, days_before: int, traits: Traits) -> str:
     records.save(record.model_copy(update={"provenance": provenance}), claim)
     records.release(claim, 10)
     return record_id
+
+
+def a_notice() -> Notice:
+    return Notice(
+        id="n",
+        audience="team",
+        channel="security",
+        verdict="malicious",
+        outcome="held",
+        at=NOW,
+        sent=False,
+        detail="down",
+    )
 
 
 def plain(kept: Any) -> Any:
@@ -781,3 +795,82 @@ class RecordsContract:
         assert records.wanting(NOW, limit=2) == (ids[1], ids[2])
         assert records.wanting(LATER, limit=1) == (ids[0],)
         assert records.wanting(LATER, limit=0) == ()
+
+    # --- what was told ------------------------------------------------------------------------------------------------
+
+    def test_a_finished_record_is_untold_until_its_latest_revision_was_told(self, records: Records) -> None:
+        record_id = admitted(records)
+        assert records.untold(NOW) == ()
+        claim = claimed(records, record_id)
+        records.save(told(record_id, stage="gathered"), claim)
+        assert records.untold(NOW) == ()
+        records.save(told(record_id), claim)
+        assert records.untold(NOW) == (record_id,)
+        records.told(record_id, Told(revision=2))
+        assert records.untold(NOW) == ()
+        records.review(record_id, entry(), revision=2)
+        assert records.untold(NOW) == (record_id,)
+        records.told(record_id, Told(revision=1))
+        assert records.untold(NOW) == (record_id,)
+        records.told(record_id, Told(revision=3))
+        assert records.untold(NOW) == ()
+
+    def test_what_is_left_to_tell_is_due_when_its_time_has_come(self, records: Records) -> None:
+        record = saved(records)
+        when = NOW + timedelta(minutes=5)
+        records.told(record.id, Told(due=when, tries=1))
+        assert records.untold(when - timedelta(microseconds=1)) == ()
+        assert records.untold(when) == (record.id,)
+
+    def test_what_is_untold_is_told_newest_first_past_what_waits(self, records: Records) -> None:
+        ids = {n: admitted(records, key=f"1/{n}", event_time=minutes(n * 61)) for n in (3, 0, 2, 1)}
+        for n, record_id in ids.items():
+            records.save(told(record_id), claimed(records, record_id, f"m-{n}"))
+        records.told(ids[3], Told(due=LATER))
+        assert records.untold(NOW) == (ids[2], ids[1], ids[0])
+        assert records.untold(NOW, limit=1) == (ids[2],)
+        assert records.untold(LATER, limit=0) == ()
+
+    def test_one_at_a_time_tells_and_the_next_knows_what_was_told(self, records: Records) -> None:
+        record = saved(records)
+        until = NOW + LEASE
+        assert records.tell(record.id, NOW, until) == Told()
+        assert records.tell(record.id, NOW, until) is None
+        what = Told(revision=1, notices=(a_notice(),), marks={"organizations/1": "ab"}, tries=2, due=until)
+        records.told(record.id, what, until=until)
+        assert records.tell(record.id, until - timedelta(microseconds=1), until) is None
+        assert records.tell(record.id, until, until + LEASE) == what
+        records.told(record.id, what)
+        assert records.tell(record.id, NOW, until) == what
+
+    def test_of_several_that_would_tell_at_once_one_does(self, records: Records) -> None:
+        record = saved(records)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: records.tell(record.id, NOW, NOW + LEASE), range(4)))
+        assert [one is not None for one in sorted(found, key=str)].count(True) == 1
+
+    def test_a_digest_is_told_under_a_name_of_its_own(self, records: Records) -> None:
+        assert records.tell("digest/security/2026-11-20", NOW, NOW + LEASE) == Told()
+        records.told("digest/security/2026-11-20", Told(notices=(a_notice(),)), until=NOW + LEASE)
+        assert records.tell("digest/security/2026-11-20", NOW, NOW + LEASE) is None
+        assert records.tell("digest/security/2026-11-21", NOW, NOW + LEASE) == Told()
+        assert records.untold(LATER) == ()
+
+    def test_a_record_shows_what_was_told_and_keeps_it_through_saves_and_reviews(self, records: Records) -> None:
+        record_id = admitted(records)
+        claim = claimed(records, record_id)
+        first = records.save(told(record_id), claim)
+        gap = Gap(question="write_back", why="denied", detail="no", mend="grant it")
+        records.told(record_id, Told(notices=(a_notice(),), gaps=(gap,)))
+        for _ in range(2):
+            loaded = records.load(record_id)
+            assert loaded is not None
+            assert loaded.notices == (a_notice(),)
+            assert loaded.provenance.gaps == (*first.provenance.gaps, gap)
+            records.save(loaded, claim)
+        records.told(record_id, Told(revision=3, notices=(a_notice(),)))
+        records.review(record_id, entry(), revision=3)
+        loaded = records.load(record_id)
+        assert loaded is not None
+        assert (loaded.notices, loaded.provenance.gaps) == ((a_notice(),), first.provenance.gaps)
+        assert [line.gaps for line in records.list(RecordQuery())] == [len(first.provenance.gaps)]

@@ -19,6 +19,7 @@ from responder.ports import Order, RecordQuery
 from responder.record import Triage
 from responder.stores import listing, tables
 from responder.stores.sqlite import _TOLD, _WANTING, SqliteRecords
+from responder.stores.sqlite_tellings import _UNTOLD
 from tests.stores.contract import LEASE, NOW, ROOT, Watch, admitted, claimed, entry, saved, told
 
 
@@ -123,7 +124,11 @@ def test_a_file_of_a_later_version_is_left_alone(records: SqliteRecords, tmp_pat
         SqliteRecords(tmp_path / "records.db", now=Watch()).counters()
 
 
-_OF_VERSION_2 = (
+_OF_VERSION_3 = (
+    "DROP INDEX records_untold; DROP TABLE tellings; ALTER TABLE records DROP COLUMN told;"
+    "ALTER TABLE records DROP COLUMN tell_due;"
+)
+_OF_VERSION_2 = _OF_VERSION_3 + (
     "DROP INDEX records_by_line; CREATE INDEX records_by_time ON records (window_start DESC, id);"
     "ALTER TABLE records DROP COLUMN severity; ALTER TABLE records DROP COLUMN score;"
     "ALTER TABLE records DROP COLUMN workload;"
@@ -161,6 +166,25 @@ def test_a_file_of_version_2_lists_what_it_holds_with_severity_and_score(tmp_pat
     (line,) = records.list(RecordQuery(order="score"))
     assert (line.id, line.severity, line.score) == (record.id, "HIGH", 77)
     records.close()
+
+
+def test_what_a_file_of_version_3_holds_is_not_told_and_what_comes_next_is(tmp_path: Path) -> None:
+    old = SqliteRecords(tmp_path / "records.db", now=Watch())
+    record = saved(old)
+    assert old.untold(NOW) == (record.id,)
+    old.close()
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        db.executescript(f"{_OF_VERSION_3} PRAGMA user_version = 3;")
+    records = SqliteRecords(tmp_path / "records.db", now=Watch())
+    assert records.untold(NOW) == ()
+    records.save(told(record.id), claimed(records, record.id, "m-2", NOW + LEASE))
+    assert records.untold(NOW) == (record.id,)
+    records.close()
+
+
+def test_what_is_untold_is_found_without_a_look_at_the_other_records(records: SqliteRecords) -> None:
+    plan = records._file.db().execute(f"EXPLAIN QUERY PLAN {_UNTOLD}", ("x", 1)).fetchall()
+    assert ["USING INDEX records_untold" in row[-1] for row in plan] == [True]
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "score", "findings"])
