@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Final
 
-from lab.bench import cost, delivery, ground, latency, light, soak, stores, triage
+from lab.bench import capture, cost, delivery, ground, latency, light, soak, stores, triage
 from lab.bench.hosts import QUICK, THREADS, Bench, Cores, Sizes
 from lab.bench.lines import Line, Skipped, say
 from lab.environment import ROOT, clean_this_process
@@ -34,6 +34,8 @@ MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
     ((cost.CPU,), cost.cpu),
     (cost.MEMORY, cost.memory),
     (stores.RAW, stores.raw),
+    ((capture.SPEED,), capture.speed),
+    ((capture.MEMORY,), capture.memory),
     ((delivery.DUPLICATES,), delivery.duplicates),
     ((delivery.LOG_READS,), delivery.log_reads),
     ((delivery.BURST,), delivery.burst),

@@ -211,7 +211,14 @@ class Lab:
 def _lab(bench: Bench, *, slow: bool, pods: int, lines: int = ground.LINES) -> Iterator[Lab]:
     command = [sys.executable, "-m", "lab.bench.ground", "--pods", str(pods), "--lines", str(lines)]
     command += ["--slow"] if slow else []
-    log = bench.folder / f"lab-{'slow' if slow else 'fast'}-{pods}-{lines}.log"
+    with served(bench, command, f"lab-{'slow' if slow else 'fast'}-{pods}-{lines}") as lab:
+        yield lab
+
+
+@contextlib.contextmanager
+def served(bench: Bench, command: list[str], name: str) -> Iterator[Lab]:
+    """The lab that `command` serves on the other core, once it prints its endpoints; its log is `NAME.log`."""
+    log = bench.folder / f"{name}.log"
     with log.open("wb") as output, _started(command, cleaned(os.environ), bench.cores.rest, output) as process:
         until = time.monotonic() + _START_SECONDS
         while process.poll() is None and time.monotonic() < until:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import io
 import unicodedata
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, Final
 
+from responder.capture.belt import PIECE, Belt
 from responder.capture.content import FIRST, Against, Hashes, Kind, against_scc, kind_of, prefixes
 from responder.finding import Process
 from responder.ports import Incoming, Stored
@@ -47,63 +50,134 @@ class Arrived:
 
 
 class Arrival:
-    """A file that arrives. `cap` is in bytes; what comes after it is dropped, and `truncated` says so.
+    """A file that arrives, on the side that receives it. `told` is what SCC says of a binary at this path.
 
-    `told` is what SCC says of a binary at this path.
+    `cap` is in bytes; what comes after it is dropped, and `truncated` says so. It is ended once, by `commit` or by
+    `abort`. What fails on the belt is raised by the next `write`, or by the future of `commit`.
     """
 
-    def __init__(self, new: Callable[[], Incoming], cap: int, told: Sequence[Process] = ()) -> None:
-        self._file = new()
+    def __init__(self, belt: Belt, new: Callable[[], Incoming], cap: int, told: Sequence[Process] = ()) -> None:
+        belt.opened()
+        self._belt = belt
+        self._file = _File(new, told)
         self._cap = cap
-        self._told = told
-        self._hashes = Hashes(prefixes(told))
-        self._first = b""
-        self._held: io.BytesIO | None = io.BytesIO()
+        self._held = bytearray()
+        self.size = 0
         self.truncated = False
-
-    @property
-    def size(self) -> int:
-        """Bytes that were kept."""
-        return self._hashes.size
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
+        if self._file.error:
+            raise self._file.error
         room = self._cap - self.size
         self.truncated = self.truncated or len(data) > room
         data = data[:room]
-        if not data:
-            return
-        self._hashes.write(data)
-        if len(self._first) < FIRST:
-            self._first += data[: FIRST - len(self._first)]
-        self._hold(data)
-        self._file.write(data)
+        self.size += len(data)
+        self._held += data
+        if len(self._held) >= PIECE:
+            self._hand_over()
 
-    def commit(self, facts: Facts | None) -> Arrived:
-        """Keep it. StoreError where the store does not take it."""
-        content = kind_of(self._first)
-        return Arrived(
-            sha256=self._hashes.whole,
-            size=self.size,
-            truncated=self.truncated,
-            against_scc=against_scc(self._told, self._hashes, truncated=self.truncated),
-            content=content,
-            elf=self._looked(facts) if facts and content == "elf" else None,
-            stored=self._file.commit(),
-        )
+    def commit(self, facts: Facts | None) -> Future[Future[Arrived]]:
+        """Keep it, in its turn. What the inner future raises is StoreError where the store does not take it."""
+        self._hand_over()
+        return self._belt.write(partial(self._whole, facts, truncated=self.truncated))
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        self._file.abort()
+        self._held.clear()
+        self._belt.write(self._drop)
+
+    def _hand_over(self) -> None:
+        if self._held:
+            self._belt.write(partial(self._file.write, bytes(self._held)))
+            self._held.clear()
+
+    # --- on the belt --------------------------------------------------------------------------------------------------
+
+    def _whole(self, facts: Facts | None, *, truncated: bool) -> Future[Arrived]:
+        try:
+            looked = self._file.looked(facts, truncated=truncated)
+        except BaseException:
+            self._drop()
+            raise
+        return self._belt.end(partial(self._kept, looked))
+
+    def _kept(self, looked: partial[Arrived]) -> Arrived:
+        try:
+            return looked(stored=self._file.commit())
+        except BaseException:
+            self._file.abort()
+            raise
+        finally:
+            self._belt.ended()
+
+    def _drop(self) -> None:
+        try:
+            self._file.abort()
+        finally:
+            self._belt.ended()
+
+
+class _File:
+    """The same file on the belt: by one thread after the other. `error` is what a write failed with."""
+
+    def __init__(self, new: Callable[[], Incoming], told: Sequence[Process]) -> None:
+        self._new = new
+        self._told = told
+        self._file: Incoming | None = None
+        self._hashes = Hashes(prefixes(told))
+        self._first = b""
+        self._held: io.BytesIO | None = io.BytesIO()
+        self.error: Exception | None = None
+
+    def write(self, data: bytes) -> None:
+        if self.error:
+            return
+        try:
+            self._hashes.write(data)
+            if len(self._first) < FIRST:
+                self._first += data[: FIRST - len(self._first)]
+            self._hold(data)
+            self._opened().write(data)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever hands over the next piece
+            self.error = error
+
+    def looked(self, facts: Facts | None, *, truncated: bool) -> partial[Arrived]:
+        """All but where it lies; the file is not kept yet. Raises what a write failed with."""
+        if self.error:
+            raise self.error
+        self._opened()
+        content = kind_of(self._first)
+        return partial(
+            Arrived,
+            sha256=self._hashes.whole,
+            size=self._hashes.size,
+            truncated=truncated,
+            against_scc=against_scc(self._told, self._hashes, truncated=truncated),
+            content=content,
+            elf=self._elf(facts) if facts and content == "elf" else None,
+        )
+
+    def commit(self) -> Stored:
+        return self._opened().commit()
+
+    def abort(self) -> None:
+        self._held = None
+        if self._file:
+            self._file.abort()
+
+    def _opened(self) -> Incoming:
+        self._file = self._file or self._new()
+        return self._file
 
     def _hold(self, data: bytes) -> None:
         no_elf = len(self._first) >= len(_ELF) and not self._first.startswith(_ELF)
-        if self._held and (no_elf or self.size > HELD):
+        if self._held and (no_elf or self._hashes.size > HELD):
             self._held = None
         if self._held is not None:
             self._held.write(data)
 
-    def _looked(self, facts: Facts) -> ElfFacts | None:
+    def _elf(self, facts: Facts) -> ElfFacts | None:
         held, self._held = self._held, None
         if held is not None:
             held.seek(0)

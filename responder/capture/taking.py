@@ -1,21 +1,26 @@
 """Step 5: take the files out of the one proven container, in the order of their worth, under caps.
 
 Touches the container through the collector and the evidence store through `Means.new`, nothing else. Before the first
-command, after every fifth file and after the last it asks for the pod: another UID, or a container that was started
-again, ends the taking, and what came since the last good answer is marked as unproven.
+command, after every fifth file and after the last it asks for the pod (`watching`); what came since the last good
+answer is marked as unproven. Each command costs a connection and a process in the container, so tar is given several
+paths at once; what does not come so is asked for alone, from one program after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final, Literal
+from urllib.parse import quote
 
-from responder.capture.arrival import Facts, printable
+from responder.capture.arrival import Facts
+from responder.capture.artifacts import artifact, kept
+from responder.capture.belt import Belt
 from responder.capture.fetching import Enough, Fetched, Got, Plan, sink_for
 from responder.capture.tools import NONE, Toolbox, argv
 from responder.capture.wanted import Want
+from responder.capture.watching import Watch
 from responder.errors import NoProgram, Unanswered
 from responder.finding import Process
 from responder.ports import Cell, Clock, Collector, Incoming
@@ -23,13 +28,18 @@ from responder.record import Artifact, Tool
 
 MIB: Final = 1024 * 1024
 CHECK_EVERY: Final = 5
-"""Files between two looks at the pod."""
+"""So many files, or one command more, lie between two looks at the pod."""
+TOGETHER: Final = 32
+"""Paths that one tar is given at most."""
 UNPROVEN: Final = "taken after the last proof that this was still the same container"
 
 _ROOM: Final = 64 * 1024
 """Bytes of a tar's headers and padding, beside the files in it."""
 _ROOM_FOR_ONE: Final = 4 * 1024
 _LEAST_SECONDS: Final = 1.0
+_WORDS: Final = 4096
+"""Bytes of the paths of one command, as they stand in the URL: front ends take some 8 KiB of one."""
+_TAR_ALONE: Final = "a directory, and the container has no tar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +79,35 @@ def take(means: Means, wanted: Sequence[Want], *, caps: Caps | None = None, told
 
     Raises StoreError where the evidence store fails; nothing of the file in hand is left there then.
     """
-    taking = _Taking(means=means, caps=caps or Caps(), told=told, began=means.monotonic())
-    for want in wanted:
-        taking.one(want)
-    taking.check()
-    return taking.result()
+    with Belt() as belt:
+        taking = _Taking(
+            means=means,
+            caps=caps or Caps(),
+            told=told,
+            belt=belt,
+            watch=Watch(collector=means.collector, cell=means.cell),
+            began=means.monotonic(),
+        )
+        return taking.all([_Turn(number=number, want=want) for number, want in enumerate(wanted)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """A want in its turn. `alone`: it did not come with others, and is asked for by itself."""
+
+    number: int
+    want: Want
+    alone: bool = False
+
+    @property
+    def may_join(self) -> bool:
+        """Whether one tar may bring it with others."""
+        return not (self.alone or self.want.is_directory)
+
+    @property
+    def words(self) -> int:
+        """Bytes of its path in a URL."""
+        return len(quote(self.want.path, errors="surrogateescape"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,67 +117,75 @@ class _Taking:
     means: Means
     caps: Caps
     told: Sequence[Process]
+    belt: Belt
+    watch: Watch
     began: float
     box: Toolbox = field(default_factory=Toolbox)
-    artifacts: list[Artifact] = field(default_factory=list)
+    artifacts: list[tuple[int, Artifact]] = field(default_factory=list)
+    """In the order in which they came, with the number of their want."""
     files: int = 0
     total: int = 0
     proven: int = 0
     """So many of the artifacts came before the last good answer."""
     since: int = 0
-    first: tuple[datetime | None, int] | None = None
     over: str = ""
 
-    def result(self) -> Taken:
-        made = [
-            one.model_copy(update={"notes": (*one.notes, UNPROVEN)})
-            if n >= self.proven and one.status == "captured"
-            else one
-            for n, one in enumerate(self.artifacts)
-        ]
-        impossible = self.over if not self.files else ""
-        return Taken(artifacts=tuple(made), tools=tuple(self.box.used), impossible=impossible)
+    def all(self, turns: Sequence[_Turn]) -> Taken:
+        """Every want, to its end."""
+        waiting = list(turns)
+        while waiting:
+            some = self._some(waiting)
+            waiting = [*self._step(some), *waiting[len(some) :]]
+        self._check()
+        return self._result()
 
-    def one(self, want: Want) -> None:
-        """One want, to its end."""
-        if not self.over and (self.first is None or self.since >= CHECK_EVERY):
-            self.check()
+    def _result(self) -> Taken:
+        made = [
+            (number, one.model_copy(update={"notes": (*one.notes, UNPROVEN)}))
+            if n >= self.proven and one.status == "captured"
+            else (number, one)
+            for n, (number, one) in enumerate(self.artifacts)
+        ]
+        ordered = tuple(one for _, one in sorted(made, key=lambda pair: pair[0]))
+        return Taken(artifacts=ordered, tools=tuple(self.box.used), impossible=self.over if not self.files else "")
+
+    def _some(self, waiting: Sequence[_Turn]) -> list[_Turn]:
+        """The next want, and those after it that one tar may bring too."""
+        some: list[_Turn] = []
+        words = 0
+        for turn in waiting[: max(1, min(TOGETHER, self.caps.files - self.files))]:
+            words += turn.words
+            known = "tar" in self.box.missing or any(one.want.path == turn.want.path for one in some)
+            if some and (known or words > _WORDS or not (some[0].may_join and turn.may_join)):
+                break
+            some.append(turn)
+        return some
+
+    def _step(self, some: Sequence[_Turn]) -> Sequence[_Turn]:
+        """Ask for them. Those that are to be asked for again."""
+        if not self.over and (self.watch.first is None or self.since >= CHECK_EVERY):
+            self._check()
         if reason := self.over or self._spent():
-            self.artifacts.append(self._artifact(want, "left_out", reason))
-            return
+            for turn in some:
+                self._leave(turn, "left_out", reason)
+            return ()
         try:
-            made = self._fetch(want)
+            return self._together(some) if len(some) > 1 else self._alone(some[0])
         except Unanswered as error:
             # A no from the API server is a no for every file; what may pass is asked for when the record is made anew.
             self.over = f"the API server refused: {error.why}: {error.detail}"
-            made = [self._artifact(want, "failed", self.over)]
-        self.since += 1
-        self.artifacts += made
+            self._leave(some[0], "failed", self.over)
+            return some[1:]
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Whether it is still the container that it was."""
-        if self.over and self.first is None:
+        if self.over and self.watch.first is None:
             return
-        reason = self._changed()
+        reason = self.watch.changed()
         if reason:
             self.over = self.over or reason
         else:
             self.proven, self.since = len(self.artifacts), 0
-
-    def _changed(self) -> str:
-        cell = self.means.cell
-        try:
-            pod = self.means.collector.pod(cell.namespace, cell.pod)
-        except Unanswered as error:
-            return "the pod is gone" if error.why == "not_found" else f"the pod could not be asked for: {error.why}"
-        if pod.uid != cell.uid:
-            return "the pod was replaced under the same name"
-        state = next((one for one in pod.containers if one.name == cell.container), None)
-        if state is None or state.state != "running":
-            return "the container is not running"
-        mark = (state.started_at, state.restarts)
-        self.first = self.first or mark
-        return "" if mark == self.first else "the container was restarted meanwhile"
 
     def _left(self) -> float:
         return self.caps.span.total_seconds() - (self.means.monotonic() - self.began)
@@ -157,104 +199,112 @@ class _Taking:
             return f"the cap of {self.caps.total} bytes in all was reached"
         return ""
 
+    # --- several wants, one tar ---------------------------------------------------------------------------------------
+
+    def _together(self, some: Sequence[_Turn]) -> Sequence[_Turn]:
+        """One tar for all of them; those that are to be asked for again, alone where it has nothing more to say."""
+        try:
+            fetched = self._run("tar", [turn.want for turn in some])
+        except NoProgram:
+            self.box.missing.add("tar")
+            return some
+        self.box.used["tar"] = None
+        rest = [turn for turn in some if not self._settled(turn, fetched)]
+        is_over = not (fetched.stopped or fetched.cut)
+        if is_over or len(rest) == len(some):
+            return [replace(turn, alone=True) for turn in rest]
+        return rest
+
+    def _settled(self, turn: _Turn, fetched: Fetched) -> bool:
+        path = turn.want.path
+        got = next((one for one in fetched.got if one.path == path), None)
+        if got:
+            self._keep(turn, "tar", got, fetched)
+        elif path in fetched.followed:
+            self._leave(turn, "failed", f"tar: {fetched.followed[path]}")
+        elif path in fetched.said and not (fetched.problem or fetched.cut or fetched.stopped):
+            # A tar that says in good order that there is nothing to send is believed.
+            self._leave(turn, "failed", f"tar: {fetched.said[path].removeprefix('tar: ')}")
+        else:
+            return False
+        return True
+
     # --- one want -----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, want: Want) -> list[Artifact]:
+    def _alone(self, turn: _Turn) -> Sequence[_Turn]:
         """Tool after tool, until one brings the file or says why there is none."""
-        why = ""
+        want, why = turn.want, ""
         for tool in list(self.box.left()):
             if want.is_directory and tool != "tar":
-                return [self._artifact(want, "failed", why or "a directory, and the container has no tar")]
+                why = why or _TAR_ALONE
+                break
             if self._left() < _LEAST_SECONDS:
                 break
             try:
-                fetched = self._run(tool, want)
+                fetched = self._run(tool, [want])
             except NoProgram:
                 self.box.missing.add(tool)
                 continue
             self.box.used[tool] = None
+            for got in fetched.got:
+                self._keep(turn, tool, got, fetched)
             if fetched.got:
-                return list(self._captured(want, tool, fetched))
-            why = self._why(tool, fetched, why)
+                return ()
+            followed = fetched.followed.get(want.path, "")
+            said = followed or fetched.problem or "; ".join([*fetched.notes, *fetched.ending]) or "nothing came"
+            why = f"{why}; {tool}: {said}" if why else f"{tool}: {said}"
             # A tar that says in good order that there is nothing to send is believed; one that sends garbage is not.
-            if fetched.followed or not fetched.problem:
-                return [self._artifact(want, "failed", why, notes=tuple(fetched.notes))]
+            if followed or not fetched.problem:
+                self._leave(turn, "failed", why, notes=(*fetched.notes, *fetched.ending))
+                return ()
         if self.box.empty:
             self.over = self.over or NONE
-        return [self._artifact(want, "failed", why or self.over or self._spent())]
+        self._leave(turn, "failed", why or self.over or self._spent())
+        return ()
 
-    def _run(self, tool: Tool, want: Want) -> Fetched:
+    # --- a command, and what is kept of it ----------------------------------------------------------------------------
+
+    def _run(self, tool: Tool, wants: Sequence[Want]) -> Fetched:
+        before = self.files
         plan = Plan(
-            path=want.path,
-            directory=want.is_directory,
+            paths=tuple(want.path for want in wants),
+            directory=wants[0].is_directory,
             cap=self.caps.file,
             total=self.caps.total - self.total,
             files=self.caps.files - self.files,
-            new=lambda n: self.means.new(f"{self.files + n + 1:04}"),
+            new=lambda n: self.means.new(f"{before + n + 1:04}"),
             facts=self.means.facts,
+            belt=self.belt,
             told=self.told,
         )
         sink = sink_for(tool, plan)
         seconds = min(self._left(), self.caps.each.total_seconds())
         try:
             ran = self.means.collector.run(
-                self.means.cell, argv(tool, want.path), sink=sink.feed, limit=_limit(tool, plan), seconds=seconds
+                self.means.cell, argv(tool, *plan.paths), sink=sink.feed, limit=_limit(tool, plan), seconds=seconds
             )
         except Enough:
             ran = None
         except BaseException:
             sink.abort()
             raise
+        self.since += len(wants)
         try:
             return sink.close(ran)
         except BaseException:
             sink.abort()
             raise
 
-    @staticmethod
-    def _why(tool: Tool, fetched: Fetched, before: str) -> str:
-        said = fetched.followed or fetched.problem or "; ".join(fetched.notes) or "nothing came"
-        return f"{before}; {tool}: {said}" if before else f"{tool}: {said}"
+    def _keep(self, turn: _Turn, tool: Tool, got: Got, fetched: Fetched) -> None:
+        self.files += 1
+        self.total += got.arrived.size
+        made = kept(turn.want, tool, got, notes=fetched.notes_of(got), at=self.means.now())
+        self.artifacts.append((turn.number, made))
 
-    def _captured(self, want: Want, tool: Tool, fetched: Fetched) -> Iterator[Artifact]:
-        notes = [*fetched.notes, *([fetched.problem] if fetched.problem else [])]
-        for got in fetched.got:
-            self.files += 1
-            self.total += got.arrived.size
-            yield self._kept(want, tool, got, (*got.notes, *notes))
-
-    def _kept(self, want: Want, tool: Tool, got: Got, notes: tuple[str, ...]) -> Artifact:
-        arrived = got.arrived
-        path = "/" + got.told.lstrip("/") if want.is_directory else want.path
-        return self._artifact(want, "captured", "", notes=notes).model_copy(
-            update={
-                "path": printable(path, 4096),
-                "sha256": arrived.sha256,
-                "size": arrived.size,
-                "truncated": arrived.truncated,
-                "tool": tool,
-                "against_scc": arrived.against_scc,
-                "content": arrived.content,
-                "elf": arrived.elf,
-                "stored": arrived.stored.place,
-                "stored_sha256": arrived.stored.sha256,
-                "taken_at": self.means.now(),
-            }
-        )
-
-    @staticmethod
-    def _artifact(
-        want: Want, status: Literal["captured", "left_out", "failed"], reason: str, *, notes: tuple[str, ...] = ()
-    ) -> Artifact:
-        return Artifact(
-            path=want.path,
-            named=want.named,
-            resolved_by=want.resolved_by,
-            role=want.role,
-            status=status,
-            reason=reason,
-            notes=notes,
-        )
+    def _leave(
+        self, turn: _Turn, status: Literal["left_out", "failed"], reason: str, *, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.artifacts.append((turn.number, artifact(turn.want, status, reason, notes=notes)))
 
 
 def _limit(tool: Tool, plan: Plan) -> int:
@@ -262,8 +312,8 @@ def _limit(tool: Tool, plan: Plan) -> int:
     if plan.directory:
         # Each file may be larger than what is kept of it; what is passed over is bounded too.
         return 2 * plan.total + plan.files * _ROOM_FOR_ONE + _ROOM
-    most = min(plan.cap, plan.total) + 1
+    most = min(plan.cap * len(plan.paths), plan.total) + 1
     if tool == "tar":
-        return most + _ROOM
+        return most + len(plan.paths) * _ROOM_FOR_ONE + _ROOM
     # base64: four characters for three bytes, and a line end for 57 of them.
     return most + most // 2 + _ROOM if tool == "base64" else most

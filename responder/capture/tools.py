@@ -19,17 +19,17 @@ NONE: Final = "the container has none of tar, cat, dd and base64"
 _BLANKS: Final = b" \t\r\n"
 
 
-def argv(tool: Tool, path: str) -> tuple[str, ...]:
-    """The command that writes the file at `path` to stdout. ValueError for a path that is not absolute."""
-    if not path.startswith("/") or "\0" in path:
+def argv(tool: Tool, *paths: str) -> tuple[str, ...]:
+    """The command that writes the files at `paths` to stdout; tar alone takes several.
+
+    ValueError for a path that is not absolute.
+    """
+    if any(not path.startswith("/") or "\0" in path for path in paths):
         raise ValueError("a path of a container is absolute")
-    commands: dict[Tool, tuple[str, ...]] = {
-        "tar": ("tar", "cf", "-", "--", path),
-        "cat": ("cat", "--", path),
-        "dd": ("dd", f"if={path}", "bs=65536"),
-        "base64": ("base64", "--", path),
-    }
-    return commands[tool]
+    if tool == "tar":
+        return ("tar", "cf", "-", "--", *paths)
+    (path,) = paths
+    return ("dd", f"if={path}", "bs=65536") if tool == "dd" else (tool, "--", path)
 
 
 @dataclass(slots=True)

@@ -60,7 +60,15 @@ class Box:
     def mapped(self, argv: Sequence[str]) -> list[str]:
         if argv[0] == "tar":
             # Below another root, so that the names in the tar are those of the container.
-            return ["tar", "-C", str(self.root), "-cf", "-", "--", "." + argv[-1]]
+            return [
+                "tar",
+                "-C",
+                str(self.root),
+                "-cf",
+                "-",
+                "--",
+                *("." + path for path in argv[argv.index("--") + 1 :]),
+            ]
         if argv[0] == "dd":
             return ["dd", f"if={self.root}{argv[1].removeprefix('if=')}", *argv[2:]]
         return [
