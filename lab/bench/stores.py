@@ -175,7 +175,7 @@ def _sqlite(path: Path) -> Callable[[Finding, bytes, Record], Prepared]:
 
 
 def _firestore(project: str, database: str) -> Callable[[Finding, bytes, Record], Prepared]:
-    """The same documents in as many commits: raw bytes, finding, claim, two saves, and the two steps of letting go."""
+    """The same documents in as many commits: the arrival, the claim, two saves, and the two steps of letting go."""
     from google.cloud.firestore import Client  # noqa: PLC0415 - where there is an emulator
 
     client = Client(project=project, database=database)
@@ -184,12 +184,12 @@ def _firestore(project: str, database: str) -> Callable[[Finding, bytes, Record]
         (target,) = finding.targets()
         id_, moment = record.id, stamp(finding.event_time)
         columns: dict[str, Any] = {**documents.columns(record)}
-        columns["body"] = columns.pop("json").encode()
+        columns["body"] = documents.record_json(record)
         columns["traits"] = [f"{kind} {value}" for kind, value in trait_pairs(record.provenance.traits)]
         words = subject_words(finding, target)
         head = client.collection("records").document(id_)
-        raw = client.collection("raw").document(id_)
         opened_: dict[Any, dict[str, Any]] = {
+            client.collection("raw").document(id_): {"body": data, "received": moment},
             client.collection("subjects").document(id_): {"last": moment},
             head: {**words, "subject": id_, "window_start": moment, "wake": "0", "token": 0, "holder": ""},
             head.collection("findings").document("f"): {
@@ -209,7 +209,6 @@ def _firestore(project: str, database: str) -> Callable[[Finding, bytes, Record]
         ]
 
         def run() -> None:
-            raw.create({"body": data, "received": moment})
             batch = client.batch()
             for document, fields in opened_.items():
                 batch.create(document, fields)

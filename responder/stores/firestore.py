@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
     from responder.stores.firestore_admission import Admissions
+    from responder.stores.firestore_calls import Path
 
 PERMISSIONS: Final = (
     "datastore.entities.create",
@@ -105,15 +106,19 @@ class FirestoreRecords:
         return self._claims.release(claim, seen)
 
     def save(self, record: Record, claim: Claim) -> Record:
-        """Write the record and return it with its new revision and its reviews; a review meanwhile does no harm."""
+        """Write the record and return it with its new revision and its reviews; a review meanwhile does no harm.
+
+        Findings are as they were handed in.
+        """
         if record.id != claim.record_id:
             message = f"a claim of {claim.record_id} cannot write {record.id}"
             raise StaleClaim(message)
-        columns = _documents().columns(record)
+        columns, text = _documents().columns(record), _documents().record_json(record)
         path, written = path_of(record.id), self._new_name()
-        self._claims.held(claim, self._now())  # before a large body is sent for nothing
+        if firestore_bodies.is_large(text):
+            self._claims.held(claim, self._now())  # before it is sent for nothing
         # Should the save fail, the parts stay: it may have been written all the same, and its answer lost.
-        body = firestore_bodies.fields(self._database, path, columns.pop("json").encode(), written=written)
+        body = firestore_bodies.fields(self._database, path, text, written=written)
         traits = [name_of(*pair) for pair in trait_pairs(record.provenance.traits)][:_MOST_TRAITS]
         columns |= {"due": columns["due"] or "", "act_due": columns["act_due"] or ""}
         own = {"summary": short(columns["summary"]), "traits": traits, "is_saved": True, "written": written}
@@ -129,7 +134,8 @@ class FirestoreRecords:
                 firestore_bodies.drop_parts(self._database, path, head.data)
                 head = replace(head, data=head.data | data)
                 break
-        return self._compose(record, head)
+        saved: Record = _documents().reviewed(record, head.data["revision"], self._reviews(record.id, head)[0])
+        return saved
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -144,17 +150,21 @@ class FirestoreRecords:
         return self._compose(_documents().record_of(text), head)
 
     def _compose(self, record: Record, head: Row) -> Record:
-        paths = [(*path_of(record.id), "reviews", _number(n)) for n in range(1, head.data["reviews"] + 1)]
         telling = telling_path(record.id)
         # Asked for with the reviews, and only where there is one: a document that is not there is paid for too.
-        found = self._database.get_all([*paths, telling] if head.data.get("has_told") else paths)
-        reviews = [found[path].data["body"].decode() for path in paths]
+        reviews, found = self._reviews(record.id, head, [telling] if head.data.get("has_told") else [])
         occurrences = self._database.ask(firestore_queries.OCCURRENCES, Asked(equal=(record.id,)))
         keys = {name_of(finding.key): finding.key for finding in record.findings}
         rows = _occurrence_rows(occurrences, keys)
         told = text_of(found.get(telling))
         composed: Record = _documents().compose(record, head.data["revision"], reviews, rows, told)
         return composed
+
+    def _reviews(self, record_id: str, head: Row, others: Iterable[Path] = ()) -> tuple[list[str], dict[Path, Row]]:
+        """The texts of a record's reviews; and of other documents, read in the same call, those that are there."""
+        paths = [(*path_of(record_id), "reviews", _number(n)) for n in range(1, head.data["reviews"] + 1)]
+        found = self._database.get_all([*paths, *others])
+        return [found[path].data["body"].decode() for path in paths], found
 
     def findings(self, record_id: str) -> tuple[RecordedFinding, ...]:
         """The record's findings as they were admitted (not redacted), with their occurrences, by eventTime."""

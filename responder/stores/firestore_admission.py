@@ -81,6 +81,8 @@ class Place:
     window_start: str
     stage: str
     writes: tuple[Write, ...] = ()
+    head: dict[str, Any] | None = None
+    """Of a record that is opened; the second of `writes` makes it."""
 
 
 class Admissions:
@@ -95,9 +97,9 @@ class Admissions:
         """As `ports.Records.admit`, with SQLite's rules for what joins what."""
         this = Arrival(finding, target, delivery, self._new_name())
         kind: Literal["new", "update"] = "new"
-        for attempt in self._database.rounds(f"subject {this.subject}"):
-            known = self._known(this)
-            same = next((row for row in known if row.id == this.occurrence), None)
+        paths = [("occurrences", this.occurrence), ("subjects", this.subject), raw_path(finding.key)]
+        for _ in self._database.rounds(f"subject {this.subject}"):
+            same, lock, raw = map(self._database.get_all(paths, ("record_id", "written")).get, paths)
             if same is not None:
                 record_id = same.data["record_id"]
                 # One's own, where an earlier attempt of this very call was written and the answer was lost.
@@ -106,14 +108,19 @@ class Admissions:
                     record_id=record_id,
                     finished=self._is_told(record_id),
                 )
-            place = self._place(this, known)
+            # Whoever opens a record writes the subject's document: without it there is none, and nothing to look for.
+            known = self._known(this) if lock else []
+            place = self._place(this, known, lock)
             kind = "update" if place.record_id in {row.data["record_id"] for row in known} else "new"
-            if kind == "new" and not attempt:
-                self._keep_raw(this)
+            writes = [*place.writes, *self.writes(this, place, is_new=kind == "new")]
+            if kind == "new" and raw is None:
+                writes += self._raw(this)
             try:
-                self._database.commit(*place.writes, *self.writes(this, place, is_new=kind == "new"))
+                times = self._database.commit(*writes)
             except Conflict:
                 continue
+            if place.head:
+                self._claims.heads.keep(place.record_id, place.head, times[1])
             return Admission(kind=kind, record_id=place.record_id, finished=place.stage == "finished")
         raise AssertionError  # unreachable: `rounds` raises StoreError
 
@@ -122,21 +129,18 @@ class Admissions:
         rows = sorted(self._database.ask(KNOWN, Asked(equal=(this.subject_key,))), key=lambda row: row.created)
         return sorted(rows, key=lambda row: row.data["window_start"], reverse=True)
 
-    def _place(self, this: Arrival, known: list[Row]) -> Place:
+    def _place(self, this: Arrival, known: list[Row], lock: Row | None) -> Place:
         seen = [(row.data["record_id"], row.data["event_time"]) for row in known]
         record_id = known_record(seen, this.moment, clean(this.finding.state))
         if record_id is not None:
             head = self._database.get(path_of(record_id), NEAR.fields)
             if head is not None:
                 return _joined(head)
-        place = self._near(this)
-        if place is not None:
-            return place
         path = ("subjects", this.subject)
-        lock = self._database.get(path)
+        if lock is None:
+            return self._open(this, Create(path, {}))
         # Whoever opened a record since the subject's document was read makes the commit fail; before, it shows now.
-        place = self._near(this) if lock else None
-        return place or self._open(this, Change(path, lock, {"last": this.moment}) if lock else Create(path, {}))
+        return self._near(this) or self._open(this, Change(path, lock, {"last": this.moment}))
 
     def _near(self, this: Arrival) -> Place | None:
         """The record whose window holds the moment, else the nearest that the moment precedes by less than a window."""
@@ -178,7 +182,7 @@ class Admissions:
             "outgoing": False,
         }
         opens = (lock, Create(path_of(record_id), head))
-        return Place(record_id=record_id, window_start=this.moment, stage="admitted", writes=opens)
+        return Place(record_id=record_id, window_start=this.moment, stage="admitted", writes=opens, head=head)
 
     def writes(self, this: Arrival, place: Place, *, is_new: bool) -> Iterator[Write]:
         """The documents that make the finding part of the record."""
@@ -216,13 +220,17 @@ class Admissions:
             },
         )
 
-    def _keep_raw(self, this: Arrival) -> None:
-        """The first notification's bytes: before the finding, so that there is none without them."""
+    def _raw(self, this: Arrival) -> Iterator[Write]:
+        """The first notification's bytes, with the finding; before it where they need parts, which a loser removes."""
         path, delivery = raw_path(this.finding.key), this.delivery
         body = firestore_bodies.fields(self._database, path, delivery.data, written=this.written)
         told = {"message_id": short(delivery.message_id), "received": stamp(delivery.received), "sha256": this.digest}
+        keep = Create(path, {**told, **body, "written": this.written})
+        if not body["parts"]:
+            yield keep
+            return
         try:
-            self._database.commit(Create(path, {**told, **body, "written": this.written}))
+            self._database.commit(keep)
         except Conflict:
             kept = self._database.get(path, ("written",))
             if kept is None or kept.data["written"] != this.written:

@@ -26,12 +26,17 @@ _LOOKS: Final = 5
 FIELDS: Final = ("body", "parts", "part_count")
 
 
+def is_large(body: bytes) -> bool:
+    """Whether it needs parts."""
+    return len(body) > INLINE
+
+
 def fields(database: Database, owner: Path, body: bytes, *, written: str) -> dict[str, Any]:
     """The fields that stand for `body` in the document `owner`; its parts, where it needs any, are written by now.
 
     `written` is the name of this write, and of no other.
     """
-    if len(body) <= INLINE:
+    if not is_large(body):
         return {"body": body, "parts": "", "part_count": 0}
     parts = [body[at : at + PART] for at in range(0, len(body), PART)]
     writes = [

@@ -90,6 +90,8 @@ class Delete:
 
 
 Write = Create | Change | Add | Delete
+Times = tuple[Any, ...]
+"""For each write of a commit, in their order: the document's last update, the precondition of its next change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,17 +162,17 @@ class Database:
 
         return self._call("count", read)
 
-    def commit(self, *writes: Write) -> None:
-        """Write all of them or none. `Conflict` where a precondition does not hold."""
+    def commit(self, *writes: Write) -> Times:
+        """Write all of them or none; when each was last written then. `Conflict` where a precondition does not hold."""
 
-        def write() -> None:
+        def write() -> Times:
             client = self._client()
             batch = client.batch()
             for one in writes:
                 _put(client, batch, one)
-            batch.commit(retry=None, timeout=_ATTEMPT_SECONDS)
+            return tuple(told.update_time for told in batch.commit(retry=None, timeout=_ATTEMPT_SECONDS))
 
-        self._call("commit", write, conflicts=True)
+        return self._call("commit", write, conflicts=True)
 
     def rounds(self, what: str) -> Iterator[int]:
         """As many attempts at a change as are fair, with a pause between; StoreError after the last."""

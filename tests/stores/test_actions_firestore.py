@@ -14,7 +14,7 @@ from responder.errors import StoreError
 from responder.ports import Intended
 from responder.stores.actions import opened_actions
 from responder.stores.actions_firestore import QUERIES, ActionsDatabase, FirestoreActions
-from responder.stores.firestore_calls import Add, Change, Create, Database, Delete
+from responder.stores.firestore_calls import Add, Change, Create, Database, Delete, Times
 from tests.stores.actions_contract import (
     NOW,
     THREE,
@@ -57,9 +57,9 @@ class TestFirestore(ActionsContract):
 class Lossy(Database):
     """Each commit is sent again, as the client does where an answer is lost: its own writes are in its way then."""
 
-    def commit(self, *writes: Any) -> None:
+    def commit(self, *writes: Any) -> Times:
         super().commit(*writes)
-        super().commit(*writes)
+        return super().commit(*writes)
 
 
 @pytest.fixture
@@ -95,11 +95,11 @@ class Breaking(Database):
 
     left = 0
 
-    def commit(self, *writes: Any) -> None:
+    def commit(self, *writes: Any) -> Times:
         self.left -= 1
         if self.left < 0:
             raise StoreError("the process has ended")
-        super().commit(*writes)
+        return super().commit(*writes)
 
 
 @_needs_the_emulator
@@ -122,11 +122,12 @@ def test_an_intent_and_its_counts_are_one_commit_so_that_none_is_there_without_t
 class Watching(Database):
     """Which documents were made, and which were changed."""
 
-    def commit(self, *writes: Any) -> None:
-        super().commit(*writes)
+    def commit(self, *writes: Any) -> Times:
+        times = super().commit(*writes)
         for write in writes:
             assert not isinstance(write, Add | Delete)
             self.seen.append((type(write), write.path))
+        return times
 
     seen: list[tuple[type, tuple[str, ...]]] = []  # noqa: RUF012 - one test alone has this class
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +19,18 @@ from responder.finding import Finding
 from responder.ports import Records, Rejected
 from responder.stores.firestore import FirestoreRecords
 from responder.stores.firestore_admission import Arrival, Place
-from responder.stores.firestore_calls import Change, Conflict, Create, Database
+from responder.stores.firestore_calls import (
+    EVERYTHING,
+    Asked,
+    Change,
+    Conflict,
+    Create,
+    Database,
+    Path,
+    Row,
+    Times,
+)
+from responder.stores.firestore_queries import Query
 from tests.builders import TARGET, a_delivery, a_finding, a_record
 from tests.stores.contract import LEASE, NOW, RecordsContract, Watch, admitted, claimed, entry, minutes, told
 
@@ -80,9 +93,9 @@ def test_records_that_wait_by_the_page_do_not_hide_those_that_act_is_wanted_for_
 class Lossy(Database):
     """Each commit is sent again, as the client does where an answer is lost: its own writes are in its way then."""
 
-    def commit(self, *writes: Any) -> None:
+    def commit(self, *writes: Any) -> Times:
         super().commit(*writes)
-        super().commit(*writes)
+        return super().commit(*writes)
 
 
 @pytest.fixture
@@ -136,12 +149,12 @@ class Held(Database):
         self.armed = False
         self.reached, self.go_on = threading.Event(), threading.Event()
 
-    def commit(self, *writes: Any) -> None:
+    def commit(self, *writes: Any) -> Times:
         if self.armed:
             self.armed = False
             self.reached.set()
             assert self.go_on.wait(30)
-        super().commit(*writes)
+        return super().commit(*writes)
 
 
 def test_a_worker_that_slept_between_the_fence_and_the_write_writes_nothing(firestore: emulators.Emulator) -> None:
@@ -177,10 +190,10 @@ class Failing(Database):
 
     failing = False
 
-    def commit(self, *writes: Any) -> None:
+    def commit(self, *writes: Any) -> Times:
         if self.failing and any(isinstance(write, Change) for write in writes):
             raise StoreError("the network is gone")
-        super().commit(*writes)
+        return super().commit(*writes)
 
 
 def test_a_large_record_whose_save_failed_is_as_it_was_before(firestore: emulators.Emulator) -> None:
@@ -211,6 +224,64 @@ def test_a_burst_does_not_write_the_head_of_its_record(firestore: emulators.Emul
         admitted(records, key=f"1/{n}", event_time=minutes(n))
     assert written() == before
     assert len(records.findings(record_id)) == 11
+
+
+class Counting(Database):
+    """Which calls were made."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__(project, "(default)")
+        self.calls: list[str] = []
+
+    def get_all(self, paths: Iterable[Path], fields: Sequence[str] = ()) -> dict[Path, Row]:
+        wanted = list(paths)
+        self.calls += ["get"] * bool(wanted)
+        return super().get_all(wanted, fields)
+
+    def ask(self, query: Query, asked: Asked = EVERYTHING) -> list[Row]:
+        self.calls.append("ask")
+        return super().ask(query, asked)
+
+    def count(self, query: Query, asked: Asked = EVERYTHING) -> int:
+        self.calls.append("count")
+        return super().count(query, asked)
+
+    def commit(self, *writes: Any) -> Times:
+        self.calls.append("commit")
+        return super().commit(*writes)
+
+
+def test_a_first_finding_costs_a_read_a_count_and_the_writes(firestore: emulators.Emulator) -> None:
+    assert firestore.process.poll() is None
+    database = Counting(f"counting-{next(_numbers)}")
+    records = FirestoreRecords(database, now=Watch())
+    record_id = admitted(records)
+    claim = claimed(records, record_id)
+    records.save(a_record(record_id), claim)
+    records.save(told(record_id), claim)
+    assert records.release(claim, 1) is False
+    records.release(claim, sys.maxsize)
+    assert database.calls == ["get", "commit", "commit", "commit", "commit", "commit", "count", "commit"]
+    database.calls.clear()
+    assert records.admit(a_finding(), TARGET, a_delivery()).finished
+    assert database.calls == ["get", "get", "count"]
+    records.close()
+
+
+def test_what_a_process_remembers_of_a_head_never_decides_against_a_claim(firestore: emulators.Emulator) -> None:
+    assert firestore.process.poll() is None
+    project = f"remembered-{next(_numbers)}"
+    one, other = (FirestoreRecords(Database(project, "(default)"), now=Watch()) for _ in range(2))
+    record_id = admitted(one)
+    first = claimed(one, record_id)
+    late = claimed(other, record_id, "m-2", NOW + LEASE)
+    assert other.release(late, 1) is False
+    # What `one` remembers says that its own claim runs, and until when.
+    assert one.claim(record_id, "m-1", LEASE, NOW) == replace(first, token=3)
+    assert other.claim(record_id, "m-2", LEASE, NOW) is None
+    one.save(a_record(record_id), replace(first, token=3))
+    other.review(record_id, entry(), revision=1)
+    assert one.save(a_record(record_id), replace(first, token=3)).review.history == (entry(),)
 
 
 def test_a_document_that_is_there_is_a_conflict_and_one_that_is_too_large_a_store_error(
