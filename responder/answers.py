@@ -25,6 +25,8 @@ def decided(record: Record) -> list[tuple[str, str]]:
     if decision.guards:
         yes = sum(one.ok is True for one in decision.guards)
         lines.append(("guards", f"{yes} of {len(decision.guards)} say yes, asked by {decision.made_by}"))
+        said = {False: "no", None: "not answered"}
+        lines += [("guard", f"{one.name}: {said[one.ok]}: {one.detail}") for one in decision.guards if not one.ok]
     if decision.approve_by is not None:
         lines.append(("approve by", f"{decision.approve_by:%Y-%m-%d %H:%M:%S} UTC"))
     lines += [("forecast", text) for text in record.forecast]

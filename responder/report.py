@@ -11,6 +11,7 @@ from typing import Final
 
 from responder import answers
 from responder.evidence import Cluster, Found, Node, OwnerChain, Pod, Related
+from responder.extracts import extracts
 from responder.record import Record, RecordedFinding
 
 SUMMARY_LIMIT: Final = 140
@@ -172,6 +173,7 @@ def markdown(record: Record) -> str:
         _plan(record),
         _related(record),
         _taken(record),
+        _logs(record),
         _timeline(record),
         _commands(record),
         _gaps(record),
@@ -247,6 +249,15 @@ def _taken(record: Record) -> list[str]:
     lines = [f"- {role}: {_plain(text)}" for role, text in answers.taken(record)]
     why = [_plain(record.capture.impossible)] if record.capture.impossible else []
     return ["## What was taken out of the container", "", *why, *lines, ""]
+
+
+def _logs(record: Record) -> list[str]:
+    lines = ["## Logs", ""]
+    for log in extracts(record):
+        lines += [f"{log.title}: {_plain(log.note)}", ""]
+        if log.lines:
+            lines += [*_fence("\n".join(f"{time:%m-%d %H:%M:%S} {visible(text)}" for time, text in log.lines)), ""]
+    return lines
 
 
 def _commands(record: Record) -> list[str]:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from responder import answers, report
 from responder.evidence import Found, Related
+from responder.extracts import extracts
 from responder.record import Record, RecordedFinding, Step, StepStatus
 
 _MOST_FINDINGS: Final = 12
@@ -55,6 +56,7 @@ def print_record(record: Record, console: Console) -> None:
     _plan(page, record)
     _related(page, record)
     _taken(page, record)
+    _logs(page, record)
     _timeline(page, record)
     _missing(page, record)
     _commands(page, record)
@@ -235,6 +237,13 @@ def _taken(page: _Page, record: Record) -> None:
     if record.capture.impossible:
         page.line(page.text(record.capture.impossible, "yellow"))
     page.rows(((page.text(role, "cyan"), page.text(text)) for role, text in answers.taken(record)), fixed=1)
+
+
+def _logs(page: _Page, record: Record) -> None:
+    page.heading("Logs")
+    for log in extracts(record):
+        page.line(page.text(log.title, "bold"), page.text(f": {log.note}", "yellow" if log.missing else "dim"))
+        page.rows(((page.text(f"{time:%m-%d %H:%M:%S}", "dim"), page.text(text)) for time, text in log.lines), fixed=1)
 
 
 def _timeline(page: _Page, record: Record) -> None:

@@ -16,9 +16,10 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from responder import report
+from responder import answers, report
 from responder.evidence import Found
 from responder.export import picture
+from responder.extracts import extracts
 from responder.record import Record
 
 _FOLDER: Final = Path(__file__).parent / "templates"
@@ -37,6 +38,9 @@ def page(record: Record) -> str:
         facts=report.facts(record),
         findings=record.findings[:_MOST_FINDINGS],
         related=related.value.findings if isinstance(related, Found) else (),
+        logs=extracts(record),
+        taken=answers.taken(record),
+        decided=answers.decided(record),
         picture=picture.draw(record.timeline),
         # Ours, from a table; a link of any other scheme would run where it is clicked.
         links={name: link for name, link in record.links.items() if link.startswith(_HOST)},

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from responder.evidence import Evidence, Found, OwnerChain, Workload
+from responder.evidence import (
+    AuditEntry,
+    AuditExtract,
+    Evidence,
+    Found,
+    LogEntry,
+    LogExtract,
+    OwnerChain,
+    Workload,
+)
 from responder.finding import Process
 from responder.record import (
     Action,
@@ -50,7 +59,13 @@ def full_of(text: str, **changes: object) -> Record:
         "triage": Triage(
             verdict="suspicious", summary=text, reasons=(text,), signals=(signal,), would_settle=(text,), rule=text
         ),
-        "evidence": Evidence(related=base.evidence.related, pod=base.evidence.pod, owners=owners),
+        "evidence": Evidence(
+            related=base.evidence.related,
+            pod=base.evidence.pod,
+            owners=owners,
+            pod_log=log(text),
+            audit_log=audit(text),
+        ),
         "decision": Decision(reasons=(text,), guards=(Guard(name="brake", ok=None, detail=text),)),
         "outcome": Outcome(kind="failed", detail=text, at=LATER),
         "plan": Plan(techniques=(technique,), actions=(PlannedAction(title=text, why=text, impact=text, source=text),)),
@@ -62,6 +77,45 @@ def full_of(text: str, **changes: object) -> Record:
         "links": {"pod": "https://console.cloud.google.com/x", "bad": f"javascript:{text}"},
     }
     return base.model_copy(update=values | changes)
+
+
+def log(*texts: str, truncated: bool = False) -> Found[LogExtract]:
+    """A pod's log with these lines, a second apart, the first one at the event."""
+    entries = tuple(
+        LogEntry(
+            time=EVENT_TIME + timedelta(seconds=n), severity="ERROR", log_name="stderr", insert_id=str(n), text=text
+        )
+        for n, text in enumerate(texts)
+    )
+    extract = LogExtract(
+        filter="f",
+        window_start=EVENT_TIME,
+        window_end=LATER,
+        entries=entries,
+        read=len(texts),
+        truncated=truncated,
+        pages=1,
+    )
+    return Found(value=extract, source="Logging")
+
+
+def audit(text: str) -> Found[AuditExtract]:
+    """An exec into the pod of which every word is `text`."""
+    entry = AuditEntry(
+        time=EVENT_TIME,
+        method="io.k8s.core.v1.pods.exec.create",
+        resource_name=text,
+        principal=text,
+        caller_ip=text,
+        user_agent=text,
+        status=text,
+        session="exec",
+        command=("sh", "-c", text),
+    )
+    extract = AuditExtract(
+        filter=text, window_start=EVENT_TIME, window_end=LATER, entries=(entry,), read=1, truncated=False, pages=1
+    )
+    return Found(value=extract, source="Logging")
 
 
 def a_process(text: str) -> Process:
