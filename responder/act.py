@@ -29,7 +29,6 @@ from responder.triage import NONE
 
 LEASE: Final = timedelta(minutes=8)
 """Two gatherings, a capture of three minutes, a delete and the look at what became of it."""
-_AGAIN: Final = timedelta(minutes=1)
 
 
 def act(world: World, record_id: str) -> Record | None:
@@ -83,7 +82,8 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
     subject = record.provenance.subject
     project = policy.of(subject.project_id, subject.project_number)
     if record.decision.kind == "await_approval":
-        return removing.closed(world, claim, record, due=world.now() + _AGAIN)
+        # Whoever answers summons us; else it is looked at once more, when the time is over.
+        return removing.closed(world, claim, record, due=record.decision.approve_by or world.now())
     if record.decision.kind == "hold" or project is None:
         return removing.closed(world, claim, record, due=None)
     return removing.remove(world, acting, claim, record, project)
@@ -207,15 +207,18 @@ def _situation(
 
 
 def _began(acting: Acting, record: Record) -> Intended | None:
+    """The intent of this pod that is to be gone on with, or looked after; None where none is.
+
+    A pod that is gone can be proven no more: which one it was, the intent says.
+    """
     key = removing.key_of(record)
     found = acting.actions.intent(key) if key else None
-    if found is not None and found.intent.record_id != record.id and found.state == "intended":
-        # Another record of the same pod has begun; whoever sends first has acted for both.
-        return None
-    if found is None and record.actions:
-        # The pod may be gone by now, and can be proven no more: the action itself says which one it was.
-        found = acting.actions.intent(record.actions[-1].id)
-    return found
+    if found is not None:
+        # Another record of the same pod has begun: whoever sends first has acted for both.
+        is_anothers = found.intent.record_id != record.id and found.state == "intended"
+        return None if is_anothers else found
+    sent = [one for one in acting.actions.of_record(record.id) if one.state != "intended"]
+    return sent[-1] if sent else None
 
 
 @contextlib.contextmanager

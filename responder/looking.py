@@ -18,6 +18,9 @@ from responder.record import Outcome, Replacement
 STILL_RUNS: Final = timedelta(seconds=60)
 """How long an API server may work on a request that it has not answered (kube-apiserver, `--request-timeout`)."""
 
+MAY_YET_SEND: Final = timedelta(minutes=20)
+"""How long a worker that was taken for dead may yet send its request: twice what a function's request may last here."""
+
 _EVERY: Final = 1.0  # seconds between two reads
 _MOST_READS: Final = 300
 
@@ -29,13 +32,13 @@ def look(
     until: datetime,
     now: Clock,
     sleep: Callable[[float], object],
-    sent: datetime | None = None,
+    quiet: datetime | None = None,
     image_digest: str = "",
 ) -> Outcome:
     """Read the pod until it is gone, or until `until`; it is read at least once.
 
-    `read` returns the pod that has the name now, or raises Unanswered, of why `not_found` where there is none. `sent`
-    is when the request left, where it had no answer: a pod that is untouched says nothing before `STILL_RUNS` is over.
+    `read` returns the pod that has the name now, or raises Unanswered, of why `not_found` where there is none. `quiet`
+    is until when a request that had no answer may yet be at work: a pod that is untouched says nothing before.
     `image_digest` is what the replacement's containers are compared with.
     """
     if not uid:
@@ -44,7 +47,7 @@ def look(
     marked: Outcome | None = None
     seen = Outcome(kind="unknown", detail="it was not looked at")
     for _ in range(_MOST_READS):
-        seen = _seen(read, uid, now, sent, image_digest)
+        seen = _seen(read, uid, now, quiet, image_digest)
         if seen.kind in {"deleted", "replaced"}:
             return seen
         marked = seen if seen.kind == "terminating" else marked
@@ -75,7 +78,7 @@ def replacement(
     return None if pod.uid == uid else _replacement(pod, now(), image_digest)
 
 
-def _seen(read: Callable[[], Pod], uid: str, now: Clock, sent: datetime | None, image_digest: str) -> Outcome:
+def _seen(read: Callable[[], Pod], uid: str, now: Clock, quiet: datetime | None, image_digest: str) -> Outcome:
     """What one read says."""
     try:
         pod = read()
@@ -83,10 +86,10 @@ def _seen(read: Callable[[], Pod], uid: str, now: Clock, sent: datetime | None, 
         if error.why == "not_found":
             return Outcome(kind="deleted", detail="the cluster has no pod of that name any more", at=now())
         return Outcome(kind="unknown", detail=f"the pod could not be read: {error}", at=now())
-    return _told(pod, uid, now(), sent, image_digest)
+    return _told(pod, uid, now(), quiet, image_digest)
 
 
-def _told(pod: Pod, uid: str, at: datetime, sent: datetime | None, image_digest: str) -> Outcome:
+def _told(pod: Pod, uid: str, at: datetime, quiet: datetime | None, image_digest: str) -> Outcome:
     """What the pod that has the name tells of the one with this UID."""
     if not pod.uid:
         return Outcome(kind="unknown", detail="the cluster told no UID of the pod", at=at)
@@ -98,7 +101,7 @@ def _told(pod: Pod, uid: str, at: datetime, sent: datetime | None, image_digest:
         if at > pod.deletion_time:
             detail += ": its grace is over, so a finalizer or its node holds it"
         return Outcome(kind="terminating", detail=detail, at=at)
-    if sent is not None and at < sent + STILL_RUNS:
+    if quiet is not None and at < quiet:
         return Outcome(kind="unknown", detail="it is untouched, but the request may still be at work", at=at)
     return Outcome(kind="failed", detail="the pod is still there, and is not marked for deletion", at=at)
 

@@ -408,6 +408,9 @@ class Actions(Protocol):
     def intents(self, project: str = "", limit: int = 100) -> tuple[Intended, ...]:
         """The latest, newest first."""
 
+    def of_record(self, record_id: str) -> tuple[Intended, ...]:
+        """Those of a record, oldest first: what was begun for it, whatever the record itself says."""
+
     def ask(self, approval: Approval) -> Approval:
         """Keep the question once; the one that is there with this binding is returned as it stands."""
 

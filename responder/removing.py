@@ -10,7 +10,7 @@ from typing import Final
 from responder.compose import finish
 from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
 from responder.evidence import Found, Pod
-from responder.looking import look
+from responder.looking import MAY_YET_SEND, STILL_RUNS, look
 from responder.policy import ProjectPolicy
 from responder.ports import Access, Acting, Claim, Intended, Intent, Limit, Remover, World
 from responder.record import Action, Outcome, OutcomeKind, Record
@@ -33,7 +33,8 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
     except Refused as error:
         return _refused(world, acting, claim, record, error)
     claim = world.records.renew(claim, _LEASE, world.now())
-    if acting.actions.send(key, world.now()):
+    mine = acting.actions.send(key, world.now())
+    if mine:
         try:
             _call(remover.evict if record.decision.method == "evict" else remover.delete, record)
         except Refused as error:
@@ -41,7 +42,7 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
         except Unconfirmed:
             world.records.count("act.unconfirmed")
     # Where another record of this pod was faster, what became of it is looked at all the same.
-    return seen(world, acting, claim, record, _there(acting, key))
+    return seen(world, acting, claim, record, _there(acting, key), mine=mine)
 
 
 class _NotNowError(Exception):
@@ -103,8 +104,11 @@ def _intent(record: Record, now: datetime) -> Intent:
     )
 
 
-def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Intended) -> Record:
-    """The request may have left: look, and say what is there. It is never sent again."""
+def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Intended, *, mine: bool = False) -> Record:
+    """The request may have left: look, and say what is there. It is never sent again.
+
+    `mine`: this worker sent it. Another one's may leave yet, however dead it seems.
+    """
     if done.state == "settled":
         if record.outcome.kind == done.outcome:
             return closed(world, claim, record, due=None)
@@ -126,7 +130,7 @@ def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Inten
         until=world.now() + wait,
         now=world.now,
         sleep=acting.sleep,
-        sent=done.sent_at,
+        quiet=done.sent_at + (STILL_RUNS if mine else MAY_YET_SEND) if done.sent_at else None,
         image_digest=done.intent.image_digest,
     )
     acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())

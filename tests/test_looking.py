@@ -44,10 +44,16 @@ class Watch:
             raise Unanswered(answer, "of the watch")
         return answer
 
-    def look(self, seconds: float = 5.0, *, sent: datetime | None = None, image_digest: str = "") -> Outcome:
+    def look(self, seconds: float = 5.0, *, quiet: datetime | None = None, image_digest: str = "") -> Outcome:
         until = START + timedelta(seconds=seconds)
         return look(
-            self.read, uid=UID, until=until, now=self.now, sleep=self.sleep, sent=sent, image_digest=image_digest
+            self.read,
+            uid=UID,
+            until=until,
+            now=self.now,
+            sleep=self.sleep,
+            quiet=quiet,
+            image_digest=image_digest,
         )
 
 
@@ -107,10 +113,10 @@ def test_an_untouched_pod_was_not_deleted() -> None:
 
 
 def test_an_untouched_pod_says_nothing_while_a_request_without_an_answer_may_be_at_work() -> None:
-    assert Watch([UNTOUCHED]).look(5, sent=START).kind == "unknown"
+    assert Watch([UNTOUCHED]).look(5, quiet=START + STILL_RUNS).kind == "unknown"
     late = STILL_RUNS.total_seconds()
-    assert Watch([UNTOUCHED]).look(late - 1, sent=START).kind == "unknown"
-    assert Watch([UNTOUCHED]).look(late, sent=START).kind == "failed"
+    assert Watch([UNTOUCHED]).look(late - 1, quiet=START + STILL_RUNS).kind == "unknown"
+    assert Watch([UNTOUCHED]).look(late, quiet=START + STILL_RUNS).kind == "failed"
 
 
 @pytest.mark.parametrize("why", ["unavailable", "denied", "timeout", "broken", "quota"])
@@ -228,7 +234,7 @@ def answer(model: Model, uid: str, *, gentle: bool, looks: int) -> Outcome:
     outcome = Outcome(kind="unknown", detail="")
     for _ in range(looks):
         until = model.now() + timedelta(seconds=25)
-        outcome = look(model.read, uid=uid, until=until, now=model.now, sleep=model.sleep, sent=sent)
+        outcome = look(model.read, uid=uid, until=until, now=model.now, sleep=model.sleep, quiet=sent + STILL_RUNS)
         if outcome.kind in {"deleted", "replaced", "failed"}:
             break
         model.sleep(60)

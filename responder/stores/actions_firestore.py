@@ -46,9 +46,10 @@ ANSWERS: Final = Query(collection="intents", equal=("answers",), fields=("key", 
 LATEST: Final = Query(collection="intents", order=(("at", "DESCENDING"),))
 LATEST_OF: Final = Query(collection="intents", order=(("project_at", "DESCENDING"),))
 """Of one project: `project_at` is a hash of it and the time, so that one field is both ranged and sorted."""
+OF_RECORD: Final = Query(collection="intents", equal=("record_id",))
 WAITING: Final = Query(collection="approvals", equal=("state",))
 WAITING_OF: Final = Query(collection="approvals", equal=("state", "record_id"))
-QUERIES: Final = (BRAKE_ACTS, ANSWERS, LATEST, LATEST_OF, WAITING, WAITING_OF)
+QUERIES: Final = (BRAKE_ACTS, ANSWERS, LATEST, LATEST_OF, OF_RECORD, WAITING, WAITING_OF)
 """All of them; none needs a composite index."""
 
 _KEPT: Final = 1_000
@@ -188,6 +189,11 @@ class FirestoreActions:
         # "0" follows "/": between the two is every time of this project.
         asked = Asked(at_least=f"{name}/", below=f"{name}0", limit=limit)
         return self._whole(self._database.ask(LATEST_OF, asked))
+
+    def of_record(self, record_id: str) -> tuple[Intended, ...]:
+        """Those of a record, oldest first: a handful."""
+        found = self._whole(self._database.ask(OF_RECORD, Asked(equal=(clean(record_id),))))
+        return tuple(sorted(found, key=lambda one: one.intent.at))
 
     def _whole(self, heads: Iterable[Row]) -> tuple[Intended, ...]:
         """Intents with their steps, read in one call."""

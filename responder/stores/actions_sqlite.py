@@ -69,6 +69,7 @@ CREATE TABLE intents (
     sent_at TEXT
 ) STRICT;
 CREATE INDEX intents_by_time ON intents (at DESC, seq DESC);
+CREATE INDEX intents_by_record ON intents (record_id, seq);
 CREATE INDEX intents_by_project ON intents (project, at);
 CREATE INDEX intents_by_answer ON intents (workload, image_digest, sent_at) WHERE sent_at IS NOT NULL;
 {_is_kept("intents")}
@@ -198,6 +199,15 @@ class SqliteActions:
             rows = db.execute(statement, (clean(project), max(limit, 0))).fetchall()
             return tuple(_there(db, row[0]) for row in rows)
 
+    def of_record(self, record_id: str) -> tuple[Intended, ...]:
+        """Those of a record, oldest first."""
+        with self._file.errors():
+            db = self._file.db()
+            rows = db.execute(
+                "SELECT key FROM intents WHERE record_id = ? ORDER BY seq", (clean(record_id),)
+            ).fetchall()
+            return tuple(_there(db, row[0]) for row in rows)
+
     # --- approvals ----------------------------------------------------------------------------------------------------
 
     def ask(self, approval: Approval) -> Approval:
@@ -293,12 +303,12 @@ def _intended(db: sqlite3.Connection, key: str) -> Intended | None:
     if row is None:
         return None
     steps = db.execute("SELECT step FROM steps WHERE key = ? AND seq <= ? ORDER BY seq", (clean(key), row[-1]))
-    names = (*words.INTENT, "state", "outcome", "last")
+    names = (*words.INTENT, "state", "outcome", "sent_at", "last")
     return words.intended_of(_named(names, row), (step for (step,) in steps.fetchall()))
 
 
 _INTENDED: Final = (
-    f"SELECT {_INTENT}, state, outcome, (SELECT MAX(seq) FROM steps WHERE steps.key = intents.key)"  # noqa: S608 - our own column names
+    f"SELECT {_INTENT}, state, outcome, sent_at, (SELECT MAX(seq) FROM steps WHERE steps.key = intents.key)"  # noqa: S608 - our own column names
     " FROM intents WHERE key = ?"
 )
 

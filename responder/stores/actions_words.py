@@ -42,7 +42,7 @@ def intended_of(row: Mapping[str, Any], steps: Iterable[str]) -> Intended:
     """An intent as it stands; StoreError where what is kept cannot be one."""
     with _readable("an intent"):
         intent = Intent(**_values(row, INTENT))
-        sent = row["sent_at"] if "sent_at" in row.keys() else None  # noqa: SIM118 - a row of SQLite holds its values
+        sent = row.get("sent_at")  # Firestore has no such field before it is sent
         return Intended(
             intent=intent,
             state=row["state"],

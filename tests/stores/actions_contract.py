@@ -292,6 +292,15 @@ class ActionsContract:
         assert isinstance(actions.intend(an_intent(0), (Limit(scope="workload", most=0, within=HOUR),)), str)
         assert actions.intents() == ()
 
+    def test_the_intents_of_a_record_are_found_by_it_alone_oldest_first(self, actions: Actions) -> None:
+        for n, at in ((1, NOW + HOUR), (2, NOW), (3, NOW)):
+            actions.intend(an_intent(n, at=at, record_id="r" if n < 3 else "s"), ())
+        actions.send(an_intent(1).key, NOW + HOUR)
+        found = sorted(actions.of_record("r"), key=lambda one: one.intent.at)
+        assert [(one.intent.pod, one.state) for one in found] == [("pod-2", "intended"), ("pod-1", "sent")]
+        assert [one.sent_at for one in found] == [None, NOW + HOUR]
+        assert actions.of_record("nobody") == ()
+
     # --- sending and settling -----------------------------------------------------------------------------------------
 
     def test_an_intent_is_sent_once_and_nothing_makes_it_unsent(self, actions: Actions) -> None:

@@ -1,0 +1,102 @@
+"""The demo's scenario with a policy, and `act` in this process against the lab's servers."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from lab.google import LabGoogle
+from lab.rbac import COLLECTOR, REMEDIATOR
+from lab.scenario import Scenario, load
+from lab.server import Running, serve
+from responder import act, notification, pipeline, wiring
+from responder.ports import Delivery, RecordQuery, World
+from responder.record import Record
+from responder.settings import Settings
+
+SCENARIOS = Path(__file__).parents[1] / "lab" / "scenarios"
+POD = "checkout-7d9f8c5b4-x2k9p"
+UID = "5b0c7e7e-9a43-4f6e-8f3a-6d0f2c1b9e55"
+AUTO = {"remediate": '"auto"'}
+APPROVE = {"remediate": '"approve"', "approvers": '["lead@acme.example"]'}
+
+
+class Scene:
+    """The demo's scenario with a policy; `record` is what `respond` wrote."""
+
+    def __init__(self, running: Running, folder: Path, policy: dict[str, str], settings: dict[str, Any]) -> None:
+        self.running, self.folder, self.lab = running, folder, running.lab
+        self.policy(policy)
+        wiring.install(LabGoogle(running.endpoints.model_dump(mode="json")), now=running.lab.now)
+        given: dict[str, Any] = {"collector": COLLECTOR, "remediator": REMEDIATOR} | settings
+        made = Settings(
+            scc_parent="organizations/123456789012",
+            store=str(folder / "records.db"),
+            actions=str(folder / "actions.db"),
+            evidence=str(folder / "evidence"),
+            policy=str(folder / "policy.toml"),
+            **given,
+        )
+        wiring.world(made)
+        data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
+        finding = notification.read(data)
+        assert finding is not None
+        pipeline.respond(wiring.world(), finding, Delivery(data=data, message_id="1", received=running.lab.now()))
+        (line,) = wiring.store().list(RecordQuery())
+        self.id = line.id
+
+    def policy(self, lines: dict[str, str]) -> None:
+        if not lines:
+            (self.folder / "policy.toml").write_text("", encoding="utf-8")
+            return
+        body = "\n".join(f"{key} = {value}" for key, value in lines.items())
+        text = f'[[project]]\nid = "acme-shop-prod"\nnumber = "421458901689"\n{body}\n'
+        (self.folder / "policy.toml").write_text(text, encoding="utf-8")
+
+    @property
+    def record(self) -> Record:
+        found = wiring.store().load(self.id)
+        assert found is not None
+        return found
+
+    @property
+    def world(self) -> World:
+        """Sleeping moves the lab's clock on."""
+        outside = wiring.acting()
+        assert outside.act is not None
+
+        def sleep(seconds: float) -> None:
+            self.lab.advance(timedelta(seconds=seconds))
+
+        return dataclasses.replace(outside, act=dataclasses.replace(outside.act, sleep=sleep))
+
+    def act(self) -> Record:
+        done = act.act(self.world, self.id)
+        assert done is not None
+        return done
+
+    def deletes(self) -> list[str]:
+        """UIDs of the pods that a request ended, in order: what happened, whatever was asked."""
+        return [str(entry["uid"]) for entry in self.lab.calls("cluster.pod.terminating")]
+
+    def commands(self) -> list[dict[str, Any]]:
+        return self.lab.calls("kubernetes.*exec*")
+
+
+@contextlib.contextmanager
+def scene(
+    folder: Path, policy: dict[str, str], *, changes: dict[str, Any] | None = None, **settings: Any
+) -> Iterator[Scene]:
+    scenario = load(SCENARIOS / "attack-web-pod.yaml")
+    scenario = Scenario.model_validate(scenario.model_dump() | (changes or {}))
+    data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
+    with serve(scenario, json.loads(data)) as running:
+        made = Scene(running, folder, policy, settings)
+        yield made
+        wiring.acting().act.actions.close()  # type: ignore[union-attr] # it was built
+        wiring.store().close()
