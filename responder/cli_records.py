@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
@@ -47,19 +48,24 @@ class ReviewVerdict(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-@records_app.command("list", help="Records, newest first.")
-def list_records(
+@records_app.command("list", help="Records, newest first or as sorted.")
+def list_records(  # noqa: PLR0913 - each field of the query is an option
     *,
     project: cli_store.Project = "",
     verdict: cli_store.Verdict = None,
+    severity: cli_store.Severity = None,
     state: cli_store.State = None,
     since: cli_store.Since = "",
+    search: cli_store.Search = "",
+    sort: Annotated[cli_store.Sort, typer.Option(help="what comes first")] = cli_store.Sort.NEWEST,
+    after: Annotated[str, typer.Option(metavar="ID", help="those that follow this record: the next page")] = "",
     limit: Annotated[int, typer.Option(min=1)] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
     watch: Watch = False,
 ) -> None:
     """The query's fields are the options."""
-    query = cli_store.query(project=project, verdict=verdict, state=state, since=since, limit=limit)
+    asked = cli_store.query(project=project, verdict=verdict, state=state, since=since, limit=limit)
+    query = replace(asked, severity=severity.value if severity else None, text=search, order=sort.value, after=after)
     with said(), cli_store.store() as records:
         if watch:
             _watch_list(records, query, as_json=as_json)

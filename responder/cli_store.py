@@ -44,9 +44,29 @@ class ListedVerdict(StrEnum):
     INSUFFICIENT_DATA = "insufficient_data"
 
 
+class ListedSeverity(StrEnum):
+    """The machine's severity."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class Sort(StrEnum):
+    """What comes first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    SCORE = "score"
+    FINDINGS = "findings"
+
+
 Project = Annotated[str, typer.Option(help="project id or number")]
 Verdict = Annotated[ListedVerdict | None, typer.Option(help="the machine's verdict")]
 State = Annotated[ListedState | None, typer.Option(help="where the review stands")]
+Severity = Annotated[ListedSeverity | None, typer.Option(help="the machine's severity", case_sensitive=False)]
+Search = Annotated[str, typer.Option(metavar="TEXT", help="in the id, the places, the workload or the summary")]
 Since = Annotated[str, typer.Option(metavar="WHEN", help=WHEN_HELP)]
 
 

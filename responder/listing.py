@@ -19,7 +19,8 @@ from responder.ports import RecordLine
 from responder.terminal import VERDICTS
 
 _STATES: Final = {"open": "bold", "acknowledged": "yellow", "closed": "dim"}
-_WIDE: Final = 110
+_SEVERITIES: Final = {"LOW": "dim", "MEDIUM": "", "HIGH": "red", "CRITICAL": "bold red"}
+_WIDE: Final = 120
 """Columns from which on a table holds the ids whole."""
 
 
@@ -41,7 +42,7 @@ def table(lines: Sequence[RecordLine], console: Console, *, now: datetime) -> Re
     if console.width < _WIDE:
         return Group(*(part for line in lines for part in _block(line, console, now)))
     grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    for name in ("verdict", "age", "review"):
+    for name in ("verdict", "severity", "age", "review"):
         grid.add_column(name, no_wrap=True)
     for name in ("findings", "missing"):
         grid.add_column(name, justify="right", no_wrap=True)
@@ -50,7 +51,9 @@ def table(lines: Sequence[RecordLine], console: Console, *, now: datetime) -> Re
         verdict, state = _marks(line, console)
         what = Text.assemble(_text(line.id, console, "cyan"), "  ", _text(line.summary, console))
         missing = str(line.gaps) if line.gaps else ""
-        grid.add_row(verdict, age(now - line.window_start), state, str(line.findings), missing, what)
+        grid.add_row(
+            verdict, _severity(line, console), age(now - line.window_start), state, str(line.findings), missing, what
+        )
     return grid
 
 
@@ -58,13 +61,19 @@ def _block(line: RecordLine, console: Console, now: datetime) -> tuple[Text, Tex
     """The same in three lines or more, for a screen on which a table would break the ids."""
     verdict, state = _marks(line, console)
     counts = f"  {line.findings} found" + (f", {line.gaps} missing" if line.gaps else "")
-    head = Text.assemble(verdict, f"  {age(now - line.window_start)}  ", state, Text(counts, style="dim"))
+    head = Text.assemble(
+        verdict, "  ", _severity(line, console), f"  {age(now - line.window_start)}  ", state, Text(counts, style="dim")
+    )
     return head, _text(line.id, console, "cyan"), Text.assemble(_text(line.summary, console), "\n", overflow="fold")
 
 
 def _marks(line: RecordLine, console: Console) -> tuple[Text, Text]:
     verdict = _text(line.verdict.replace("_", " "), console, VERDICTS.get(line.verdict, ""))
     return verdict, _text(line.state, console, _STATES[line.state])
+
+
+def _severity(line: RecordLine, console: Console) -> Text:
+    return _text(f"{line.severity.lower()} {line.score}", console, _SEVERITIES[line.severity])
 
 
 def age(span: timedelta) -> str:

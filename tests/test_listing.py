@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,8 +16,10 @@ from typing import Literal
 import pytest
 from rich.console import Console
 
+from lab.environment import cleaned
 from responder import listing
 from responder.ports import RecordLine
+from responder.record import Record
 from tests.builders import EVENT_TIME, a_subject
 from tests.payloads import PAYLOADS
 from tests.test_cli import HOSTILE, Cli, saved
@@ -48,6 +53,8 @@ def a_line(record_id: str = "0a" * 16, **changes: object) -> RecordLine:
         summary="malicious: gcc a.c in shop/checkout (shop-prod)",
         findings=5,
         gaps=2,
+        severity="CRITICAL",
+        score=97,
         stage="finished",
         revision=1,
     )
@@ -62,10 +69,10 @@ def printed(lines: Sequence[RecordLine], *, width: int, tty: bool, color: bool =
     return out.getvalue()
 
 
-@pytest.mark.parametrize("width", [60, 80, 110, 200])
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_terminal_has_a_table_with_the_whole_id_and_the_verdict(width: int) -> None:
     shown = printed([a_line(), a_line("0b" * 16, verdict="insufficient_data", state="closed")], width=width, tty=True)
-    for said in ("0a" * 16, "0b" * 16, "malicious", "insufficient data", "open", "closed", "5 h"):
+    for said in ("0a" * 16, "0b" * 16, "malicious", "insufficient data", "critical 97", "open", "closed", "5 h"):
         assert said in shown
     assert max(map(len, shown.splitlines())) <= width
 
@@ -141,6 +148,70 @@ def test_a_shell_completes_nothing_where_the_store_fails(tmp_path: Path) -> None
     cli = Cli(tmp_path)
     cli.store.write_text("this is no database\n" * 500)
     assert completed(cli, "responder export ") == []
+
+
+class Watching:
+    """`records … --watch` in a process; what it prints is read line by line."""
+
+    def __init__(self, cli: Cli, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", cli.code, "records", *arguments, "--watch"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**cleaned({"PATH": "/usr/bin:/bin"}), "RESPONDER_STORE": str(cli.store)},
+        )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def ended(self) -> tuple[int, str]:
+        """As by Ctrl-C: its exit code, and what it said on stderr."""
+        self.process.send_signal(signal.SIGINT)
+        _, said = self.process.communicate(timeout=30)
+        return self.process.returncode, said
+
+
+def test_a_list_that_is_watched_writes_what_comes_and_ends_quietly(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    old = saved(cli)
+    watching = Watching(cli, "list")
+    assert watching.line().split()[0] == old
+    new = saved(cli, key="1/b", minutes=120)
+    assert watching.line().split()[0] == new
+    assert watching.ended() == (0, "")
+
+
+def test_a_record_that_is_watched_is_printed_again_when_it_was_reviewed(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    record_id = saved(cli)
+    watching = Watching(cli, "show", record_id, "--json")
+
+    def read() -> Record:
+        text = ""
+        while not text.endswith("\n}\n"):
+            text += watching.line()
+        return Record.model_validate_json(text)
+
+    assert read().review.state == "open"
+    cli("records", "review", record_id, "--state", "acknowledged", "--note", "n", "--by", "kim")
+    assert read().review.state == "acknowledged"
+    assert watching.ended() == (0, "")
+
+
+def test_a_list_is_searched_sorted_and_paged(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    old, new = saved(cli, args=("gcc", "needle.c")), saved(cli, key="1/b", minutes=120)
+
+    def ids(*options: str) -> list[str]:
+        return [line.split()[0] for line in cli("records", "list", *options).stdout.splitlines()]
+
+    assert ids("--search", "NEEDLE") == [old]
+    assert ids("--sort", "oldest") == [old, new]
+    assert ids("--after", new) == [old]
+    assert ids("--severity", "low") == [new, old]
+    assert ids("--severity", "critical") == []
 
 
 def test_a_list_in_a_pipe_takes_a_span_of_time(tmp_path: Path) -> None:
