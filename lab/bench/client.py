@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import selectors
@@ -80,13 +81,13 @@ def stream(port: int, requests: Sequence[bytes], *, at_once: int) -> float:
     return time.monotonic() - started
 
 
-def soak(port: int, request: bytes, *, seconds: float, connections: int = 16) -> float:
-    """Answers per second to one request, sent again on each connection as soon as it was answered."""
-    answered = 0
+def soak(port: int, *requests: bytes, seconds: float, connections: int = 16) -> float:
+    """Answers per second to the requests in turn, the next on each connection as soon as the last was answered."""
+    answered, turn = 0, itertools.cycle(requests)
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         for _ in range(connections):
             connection = stack.enter_context(connect(port))
-            connection.sendall(request)
+            connection.sendall(next(turn))
             selector.register(connection, selectors.EVENT_READ, bytearray())
         started = time.monotonic()
         while time.monotonic() - started < seconds:
@@ -94,7 +95,7 @@ def soak(port: int, request: bytes, *, seconds: float, connections: int = 16) ->
                 if _complete(key.fileobj, key.data):
                     answered += 1
                     key.data.clear()
-                    key.fileobj.sendall(request)  # type: ignore[union-attr]  # a socket; typeshed allows a file number
+                    key.fileobj.sendall(next(turn))  # type: ignore[union-attr]  # a socket; typeshed allows a file number
         return answered / (time.monotonic() - started)
 
 

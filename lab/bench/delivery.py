@@ -136,11 +136,24 @@ def log_reads(bench: Bench) -> Iterator[Line]:
 # --- duplicates -------------------------------------------------------------------------------------------------------
 
 
+_FORGOTTEN: Final = 1000
+"""More messages than a process remembers."""
+
+
+def _spaced(number: int) -> bytes:
+    """A request with one and the same finding in other bytes: they are read, and say nothing new."""
+    return client.pushed(json.dumps(ground.message(0)).encode() + b" " * number, "again")
+
+
 def duplicates(bench: Bench) -> Iterator[Line]:
-    """Answers per second to a finding whose record is finished / to the no-op function, one after the other."""
+    """Answers per second to a finding whose record is finished / to the no-op function, one after the other.
+
+    Beside it the same with messages that the process does not remember: those of another process, or of long ago.
+    """
     sizes = bench.sizes
     again = client.pushed(json.dumps(ground.message(0)).encode(), "again")
-    seen: dict[str, list[float]] = {"noop": [], "ours": []}
+    many = [_spaced(n) for n in range(_FORGOTTEN)]
+    seen: dict[str, list[float]] = {"noop": [], "ours": [], "forgotten": []}
     micros: dict[str, list[float]] = {"noop": [], "ours": []}
     with bench.host() as noop, bench.host(bench.lab(slow=False)) as ours:
         client.send(ours.port, [request(0)])
@@ -154,6 +167,7 @@ def duplicates(bench: Bench) -> Iterator[Line]:
                 rate = client.soak(host.port, again, seconds=sizes.soak_seconds)
                 seen[name].append(rate)
                 micros[name].append((host.cpu() - before) / (rate * (time.monotonic() - started)) * 1e6)
+            seen["forgotten"].append(client.soak(ours.port, *many, seconds=sizes.soak_seconds))
         lines = _records(ours)
     if [line.findings for line in lines] != [1]:
         raise RuntimeError(f"duplicates of one finding made {[line.findings for line in lines]}")
@@ -164,5 +178,8 @@ def duplicates(bench: Bench) -> Iterator[Line]:
         "cpu_us": round(median(micros["ours"])),
         "noop_cpu_us": round(median(micros["noop"])),
         "rounds": rounded(ratios),
+        "rounds_forgotten": rounded(
+            [own / nothing for own, nothing in zip(seen["forgotten"], seen["noop"], strict=True)]
+        ),
     }
     yield Line(name=DUPLICATES, value=median(ratios), unit="ratio", goal=0.5, at_least=True, more=more)

@@ -81,9 +81,8 @@ class Entries:
         if not self.pods:
             return (spare,) if spare.namespace and spare.name else ()
         loose = [e.value for e in self.containers]
-        return tuple(
-            replace(e.value, containers=tuple(self._completed(c, loose) for c in e.value.containers)) for e in self.pods
-        )
+        found = ((e.value, tuple(self._completed(c, loose) for c in e.value.containers)) for e in self.pods)
+        return tuple(replace(pod, containers=within) if within != pod.containers else pod for pod, within in found)
 
     def all_containers(self) -> tuple[Container, ...]:
         """Every free-standing container; that of `sourceProperties` where no other is named anywhere."""
@@ -207,4 +206,5 @@ def _node(name: str) -> NodeRef:
 
 
 def _filled(entry: _Filled, spare: _Filled, fields: tuple[str, ...]) -> _Filled:
-    return replace(entry, **{field: getattr(spare, field) for field in fields if not getattr(entry, field)})
+    lacks = {field: value for field in fields if not getattr(entry, field) and (value := getattr(spare, field))}
+    return replace(entry, **lacks) if lacks else entry

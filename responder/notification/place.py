@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 TEXT_LIMIT: Final = 4096
 """Characters that are kept of any one text."""
@@ -35,11 +34,11 @@ _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A value, the path to it, and the list of problems that all places of one document share.
 
-    An absent value and a JSON null are the same: protobuf omits what is empty.
+    An absent value and a JSON null are the same: protobuf omits what is empty. A named tuple: one message makes two
+    hundred, and a frozen dataclass takes twice as long to make.
     """
 
     value: Any
@@ -56,9 +55,9 @@ class Place:
         """The member `key`, a camelCase name; its snake_case twin where only that is there (the console's export)."""
         value = self.value
         if isinstance(value, dict):
-            if key not in value and (twin := _snake(key)) in value:
-                key = twin
             found = value.get(key)
+            if found is None and key not in value and (twin := _snake(key)) in value:
+                key, found = twin, value[twin]
         else:
             found = None
             if value is not None:
