@@ -28,6 +28,8 @@ def _arguments() -> argparse.Namespace:
     respond.add_argument("--store", type=Path, help="keep the record store here")
     respond.add_argument("--journal", type=Path, help="write what was done to the lab here, as JSON")
     commands.add_parser("demo", help="a finding in, a record out, shown in the terminal")
+    doctor = commands.add_parser("doctor", help="the doctor against a healthy deployment, or a changed one")
+    doctor.add_argument("--change", default="", help="JSON: path of a REST resource -> what is merged over it")
     commands.add_parser("e2e", help="real Pub/Sub (or its stand-in), function host and store, and a short chaos")
     chaos = commands.add_parser("chaos", help="kills, faults and a bad day's traffic, and a judge at the end")
     chaos.add_argument("--seconds", type=float, default=600.0)
@@ -55,7 +57,7 @@ def main() -> int:
     # SIGTERM unwinds like Ctrl-C, so that every process that was started ends with this one.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if arguments.command in {"demo", "e2e", "chaos", "points", "holes"}:
+        if arguments.command in {"demo", "doctor", "e2e", "chaos", "points", "holes"}:
             return _program(arguments)
         from pydantic import ValidationError  # noqa: PLC0415 - the same
         from yaml import YAMLError  # noqa: PLC0415 - the same
@@ -78,6 +80,10 @@ def _program(arguments: argparse.Namespace) -> int:
         from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
 
         return demo()
+    if arguments.command == "doctor":
+        from lab.doctor import doctor  # noqa: PLC0415 - the same
+
+        return doctor(arguments.change)
     if arguments.command == "e2e":
         from lab.e2e import e2e  # noqa: PLC0415 - the same
 

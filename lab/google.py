@@ -132,6 +132,10 @@ class LabGoogle:
 
         return {rbac.COLLECTOR: rbac.COLLECTOR_TOKEN, rbac.REMEDIATOR: rbac.REMEDIATOR_TOKEN}.get(email, "nobody")
 
+    def as_account(self, account: str) -> LabGoogle:
+        """Google's own library for impersonation, which asks the lab's IAM Credentials."""
+        return _Impersonating(self._endpoints, self.token(), account)
+
     def cluster(self, access: Access) -> Address:
         """The control plane's port on loopback; what the lab does not serve is a port where nothing listens."""
         from responder.live.google import Address  # noqa: PLC0415 - heavy
@@ -139,6 +143,39 @@ class LabGoogle:
         host = access.host if access.host.startswith("127.0.0.1:") else self._endpoints["hosts"].get(access.host)
         ca_pem = Path(self._endpoints["ca_pem_file"]).read_text(encoding="ascii")
         return Address(url=f"https://{host or '127.0.0.1:1'}", ca_pem=ca_pem)
+
+
+class _Impersonating(LabGoogle):
+    """The same as a service account; the token is fetched when it is first needed."""
+
+    def __init__(self, endpoints: Mapping[str, Any], own: str, account: str) -> None:
+        super().__init__(endpoints)
+        self._own = own
+        self._account = account
+        self._credentials: Any = None
+
+    def token(self) -> str:
+        """A token of the account, by `generateAccessToken`."""
+        from google.auth import impersonated_credentials  # noqa: PLC0415 - heavy
+        from google.auth.transport.requests import Request  # noqa: PLC0415 - heavy
+        from google.oauth2.credentials import Credentials  # noqa: PLC0415 - heavy
+
+        from responder.live._errors import Asking  # noqa: PLC0415 - heavy
+        from responder.live.google import SCOPE  # noqa: PLC0415 - heavy
+
+        if self._credentials is None:
+            base = f"{self._endpoints['rest']}/v1/projects/-/serviceAccounts/{self._account}:generateAccessToken"
+            source: Any = Credentials(token=self._own)  # type: ignore[no-untyped-call]  # it ships no types
+            kind: Any = impersonated_credentials.Credentials
+            self._credentials = kind(source, self._account, [SCOPE], lifetime=600, iam_endpoint_override=base)
+        with Asking("an access token of the account", mend=""):
+            if not self._credentials.valid:
+                import requests  # noqa: PLC0415 - heavy
+
+                session = requests.Session()
+                session.trust_env = False
+                self._credentials.refresh(Request(session))
+        return str(self._credentials.token)
 
 
 def _client(kind: Any, channel: Any) -> Any:

@@ -22,6 +22,7 @@ from google.protobuf import json_format
 
 from lab.answers import GARBAGE, ApiError, Dropped, Lied, fail, permission
 from lab.clusters import instance, nodes
+from lab.estate import Estate
 from lab.google import PERSON
 from lab.google_apis import Services
 from lab.objects import zone_of
@@ -44,6 +45,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def application(lab: Lab, services: Services, endpoints: Callable[[], Mapping[str, Any]]) -> web.Application:
     """The REST port. `endpoints` is called for `GET /_lab/endpoints`, when everything has started."""
     google, twins, own = _Google(lab), _Twins(services), _Own(lab, endpoints)
+    estate = Estate(lab)
+    google.estate = estate
     app = web.Application(middlewares=[_answering])
     app.add_routes(
         [
@@ -66,6 +69,7 @@ def application(lab: Lab, services: Services, endpoints: Callable[[], Mapping[st
             web.get("/_lab/journal", own.journal),
             web.post("/_lab/advance", own.advance),
             web.get("/_lab/endpoints", own.endpoints),
+            web.route("*", "/{path:.*}", estate.answer),
         ]
     )
     return app
@@ -111,6 +115,7 @@ class _Google:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self.estate: Estate | None = None
 
     async def userinfo(self, request: web.Request) -> web.Response:
         """OpenID Connect: who it is by the token. The responder's own token is of nobody who could say."""
@@ -158,10 +163,12 @@ class _Google:
         permission_ = "resourcemanager.projects.getIamPolicy"
         known = await self._asked(request, "resourcemanager.GetIamPolicy", permission_)
         responder = f"serviceAccount:responder@{known.id}.iam.gserviceaccount.com"
-        bindings = [{"role": "roles/container.clusterViewer", "members": [responder]}]
+        bindings: list[dict[str, Any]] = [{"role": "roles/container.clusterViewer", "members": [responder]}]
         if known.owners:
             bindings.append({"role": "roles/owner", "members": list(known.owners)})
-        return web.json_response({"version": 1, "etag": "BwYlabA=", "bindings": bindings})
+        if self.estate is not None:
+            bindings += self.estate.bindings(known.id)
+        return web.json_response({"version": 3, "etag": "BwYlabA=", "bindings": bindings})
 
     async def contacts(self, request: web.Request) -> web.Response:
         """Essential Contacts; the scenario's are for SECURITY alone."""

@@ -302,6 +302,29 @@ class ScenarioIdentity(Part):
     rules: tuple[dict[str, list[str]], ...] = ()
 
 
+class ScenarioGrant(Part):
+    """One permission of one account; `on` is a resource's name, empty for everywhere."""
+
+    account: str
+    permission: str
+    on: str = ""
+
+
+class ScenarioDeployment(Part):
+    """The responder as it is deployed: topics, functions, databases, and who may do what. Without it, all that is 404.
+
+    What is there is healthy, unless it is changed. `change` maps the path of a REST resource to JSON that is merged
+    over it (RFC 7396; the items of a list by their number); null takes it away.
+    """
+
+    project: str = "acme-sec"
+    region: str = "europe-west1"
+    act: bool = Field(default=False, description="the third function too, with its topic and its database")
+    change: dict[str, Any] = Field(default_factory=dict)
+    withheld: tuple[ScenarioGrant, ...] = ()
+    granted: tuple[ScenarioGrant, ...] = ()
+
+
 class Scenario(Part):
     """One YAML file."""
 
@@ -323,6 +346,7 @@ class Scenario(Part):
     identities: tuple[ScenarioIdentity, ...] = Field(
         default=(), description="beside the investigator, who may read as deploy/rbac/ grants"
     )
+    deployment: ScenarioDeployment | None = None
     faults: tuple[ScenarioFault, ...] = ()
 
     @field_validator("event_time")

@@ -21,6 +21,7 @@ import typer
 from responder import (
     cli_action,
     cli_delivery,
+    cli_doctor,
     cli_export,
     cli_permissions,
     cli_policy,
@@ -56,6 +57,7 @@ app.add_typer(cli_delivery.dead_letters_app, name="dead-letters")
 app.add_typer(cli_triage.triage_app, name="triage")
 app.command()(cli_triage.replay)
 app.add_typer(cli_policy.policy_app, name="policy")
+cli_doctor.register(app)
 cli_permissions.register(app)
 cli_verify.register(app)
 cli_action.register(app)

@@ -24,12 +24,16 @@ class ExitCode(IntEnum):
     NOT_FOUND = 4
     STALE = 5
     FAILED = 6
+    UNWELL = 7
+    UNSURE = 8
 
 
 CODES: Final = (
     "Exit codes: 0 done; 1 refused: no finding of ours, not readable, not yours to answer, tampered with; "
     "2 wrong usage; 3 a setting is absent or wrong; "
-    "4 no such record or file; 5 the record has changed since that revision; 6 the store or a source failed, try again."
+    "4 no such record or file; 5 the record has changed since that revision; "
+    "6 the store or a source failed, try again; 7 the doctor found a fault; "
+    "8 it found none, and could not check everything."
 )
 
 _ENDINGS: Final[tuple[tuple[type[errors.ResponderError], ExitCode, Callable[[Any], str]], ...]] = (

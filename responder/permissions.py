@@ -49,7 +49,7 @@ class Grant:
 ROLES: Final[dict[str, Role]] = {
     "investigator": Role(
         feature="investigate",
-        holder="the service account of `respond` and `sweep`",
+        holder="the service accounts of `respond`, `sweep` and `act`",
         bound="`securitycenter.findings.list` at `RESPONDER_SCC_PARENT`; the others in each project with clusters;"
         " the ClusterRole in each cluster",
     ),
@@ -67,7 +67,7 @@ ROLES: Final[dict[str, Role]] = {
     ),
     "collector": Role(
         feature="capture",
-        holder="the service account of `act`",
+        holder="the service account in RESPONDER_COLLECTOR, which `act` takes tokens of",
         bound="a Role in each namespace of a project that opted in to capture",
         changes="runs commands in containers",
     ),
@@ -79,7 +79,7 @@ ROLES: Final[dict[str, Role]] = {
     ),
     "remediator": Role(
         feature="remediate",
-        holder="the service account of `act`",
+        holder="the service account in RESPONDER_REMEDIATOR, which `act` takes tokens of",
         bound="a Role in each namespace of a project that opted in to remediation",
         changes="deletes and evicts pods",
     ),
@@ -99,6 +99,19 @@ ROLES: Final[dict[str, Role]] = {
         holder="the service accounts of `respond`, `sweep` and `act`",
         bound="where findings are: the level of `RESPONDER_SCC_PARENT`",
         changes="marks and external systems of findings; neither their mute nor their state",
+    ),
+    "actor": Role(
+        feature="act",
+        holder="the service account of `act`",
+        bound="the service accounts in RESPONDER_COLLECTOR and RESPONDER_REMEDIATOR, never a project",
+        changes="acts as the two",
+    ),
+    "doctor": Role(
+        feature="doctor",
+        holder="a person, who runs `responder doctor`",
+        bound="at `RESPONDER_SCC_PARENT`, in the projects of the functions and of the clusters;"
+        " getAccessToken on the responder's service accounts alone",
+        changes="takes short tokens of those accounts, to ask what they may do",
     ),
     "analyst": Role(
         feature="dead-letters",
@@ -131,6 +144,25 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "storage.objects.create": ("5", "a sealed file of evidence; an object that is there is never replaced"),
     "storage.objects.get": ("5", "`responder verify` reads it back"),
     "storage.objects.list": ("5", "the names of a record's evidence"),
+    "securitycentermanagement.billingMetadata.get": ("doctor", "the tier: the detector takes Premium or Enterprise"),
+    "securitycentermanagement.securityCenterServices.get": ("doctor", "whether the detector and its module are on"),
+    "securitycenter.notificationconfig.list": ("doctor", "what SCC publishes, and where"),
+    "pubsub.topics.getIamPolicy": ("doctor", "whether SCC's agent may publish, and nobody else who need not"),
+    "pubsub.subscriptions.list": ("doctor", "who takes what is published, and where dead letters go"),
+    "pubsub.subscriptions.getIamPolicy": ("doctor", "whether Pub/Sub's agent may take what is dead"),
+    "cloudfunctions.functions.list": ("doctor", "the functions, their settings and accounts"),
+    "run.services.getIamPolicy": ("doctor", "whether the subscription may call the function"),
+    "cloudscheduler.jobs.list": ("doctor", "whether something calls `sweep` every minute"),
+    "datastore.databases.getMetadata": ("doctor", "the mode of the database"),
+    "datastore.indexes.list": ("doctor", "whether each query has its index"),
+    "storage.buckets.get": ("doctor", "whether evidence is closed to the public, and kept"),
+    "serviceusage.services.get": ("doctor", "whether the APIs are on"),
+    "container.clusters.list": ("doctor", "the clusters of a project, and which logs they write"),
+    "logging.sinks.get": ("doctor", "whether what containers write is kept"),
+    "iam.serviceAccounts.getAccessToken": (
+        "5, 7",
+        "`act` runs commands as the collector, and deletes as the remediator; the doctor asks what each may do",
+    ),
     "nodes get": ("2", "the node, and its VM's id"),
     "namespaces get": ("2", "labels that name a team"),
     "pods get": ("3", "the pod that has the name now, and its UID"),

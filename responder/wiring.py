@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import os
 import threading
@@ -21,6 +22,7 @@ from responder.errors import SettingsError, Unanswered
 from responder.policing import Policed
 
 if TYPE_CHECKING:
+    from responder.doctor.ports import Case
     from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
     from responder.live.iap import Iap
@@ -228,6 +230,38 @@ def proxy(audience: str) -> Iap:
     from responder.live.iap import GoogleKeys, Iap  # noqa: PLC0415 - for the review page alone
 
     return Iap(audience, GoogleKeys())
+
+
+def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str, ...]) -> Case:
+    """What `responder doctor` asks, as whoever runs it; the service accounts' own views are taken when needed."""
+    from responder import permissions  # noqa: PLC0415 - imports every adapter
+    from responder.doctor.ports import Case, Needs, Verb  # noqa: PLC0415 - only for the doctor
+    from responder.live.deployment import Deployment  # noqa: PLC0415 - the same
+    from responder.live.identity import Impersonated  # noqa: PLC0415 - the same
+    from responder.ports import RecordQuery  # noqa: PLC0415 - the same
+    from responder.stores.firestore_queries import index_keys  # noqa: PLC0415 - the same
+
+    google = _Installed.google or _live()
+    held: dict[str, tuple[str, ...]] = dict.fromkeys(permissions.ROLES, ())
+    verbs: dict[str, tuple[Verb, ...]] = dict.fromkeys(permissions.ROLES, ())
+    for grant in permissions.grants():
+        if grant.verb:
+            verbs[grant.role] += (Verb(grant.group, grant.name, grant.verb),)
+        else:
+            held[grant.role] += (grant.name,)
+    return Case(
+        settings=settings,
+        projects=projects,
+        namespaces=namespaces,
+        sources=Deployment(google),
+        project=_rest(google, "ResourceManager"),
+        gke=_Later(lambda: _gke(google, settings)),
+        become=functools.cache(lambda account: Impersonated(google, account)),
+        needs=Needs(permissions=held, verbs=verbs, indexes=index_keys()),
+        store=lambda: next(store(settings).list(RecordQuery(limit=1)), None),
+        file=lambda path: Path(path).read_bytes(),
+        now=_Installed.now,
+    )
 
 
 def _watched(records: Records) -> Records:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from responder.ports import Access
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+PERMISSIONS: Final = ("iam.serviceAccounts.getAccessToken",)
+ROLE: Final = "actor"
+"""Of `act`, on the collector and the remediator alone: `token_as`."""
 
 PERSON_SCOPES: Final = ("openid", "https://www.googleapis.com/auth/userinfo.email")
 """A person's login has the scopes that it was made with; `gcloud auth application-default login` asks for both of these
@@ -82,6 +85,9 @@ class Google(Protocol):
     def cluster(self, access: Access) -> Address:
         """The address behind an access."""
 
+    def as_account(self, account: str) -> Google:
+        """The same as a service account, by a short token of its own; for the doctor, which asks what it may do."""
+
 
 class LiveGoogle:
     """Google itself, with Application Default Credentials. Nothing is read before the first client is asked for.
@@ -90,9 +96,10 @@ class LiveGoogle:
     whoever asks SCC only does not pay for the others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: Callable[[], Any] | None = None) -> None:
         self._guard = threading.RLock()
         self._made: dict[str, Any] = {}
+        self._found = credentials or _default
 
     def securitycenter(self) -> Any:
         """`SecurityCenterClient` of v2."""
@@ -210,14 +217,12 @@ class LiveGoogle:
         """TLS, on the host that the Container API named, and nothing else."""
         return Address(url=f"https://{access.host}", ca_pem=access.ca_pem)
 
+    def as_account(self, account: str) -> LiveGoogle:
+        """The same, impersonated, for every client; whoever has `getAccessToken` on the account may."""
+        return LiveGoogle(lambda: self._impersonated(account))
+
     def _credentials(self) -> Any:
-        def build() -> Any:
-            import google.auth  # noqa: PLC0415 - heavy
-
-            credentials, _project = google.auth.default(scopes=[SCOPE])
-            return credentials
-
-        return self._once("credentials", build)
+        return self._once("credentials", self._found)
 
     def _once(self, name: str, build: Callable[[], Any]) -> Any:
         with self._guard:
@@ -225,6 +230,13 @@ class LiveGoogle:
                 with Asking("the credentials of the responder", mend=""):
                     self._made[name] = build()
             return self._made[name]
+
+
+def _default() -> Any:
+    import google.auth  # noqa: PLC0415 - heavy
+
+    credentials, _project = google.auth.default(scopes=[SCOPE])
+    return credentials
 
 
 def _is_fresh(credentials: Any) -> bool:

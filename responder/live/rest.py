@@ -6,19 +6,17 @@ Nothing is changed: `getIamPolicy` is a POST that reads.
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from responder import names
 from responder.errors import Unanswered
 from responder.evidence import Node, Project
 from responder.live import _reply
 from responder.live._errors import Asking
+from responder.live._rest import Rest
 
 if TYPE_CHECKING:
-    import requests
-
     from responder.live.google import Google
 
 PERMISSIONS: Final = (
@@ -29,44 +27,15 @@ PERMISSIONS: Final = (
 )
 _GET, _GET_POLICY, _CONTACTS, _INSTANCE = PERMISSIONS
 
-_TIMEOUT: Final = (3.05, 10.0)  # seconds to connect, seconds between two bytes
-_OK: Final = 200
 _PAGES: Final = 5
 _OWNER: Final = "roles/owner"
-
-
-class _Rest:
-    """JSON over the responder's authenticated session; nothing is redirected, everything has a timeout."""
-
-    def __init__(self, google: Google) -> None:
-        self._google = google
-        self._guard = threading.Lock()
-        self._made: requests.Session | None = None
-
-    def _session(self) -> requests.Session:
-        with self._guard:
-            if self._made is None:
-                self._made = self._google.http()
-            return self._made
-
-    def ask(self, method: str, service: str, path: str, asking: Asking, **kwargs: Any) -> dict[str, Any]:
-        """The JSON object behind `path`; Unanswered as `asking` words it."""
-        url = f"{self._google.base_url(service)}{path}"
-        with asking:
-            reply = self._session().request(method, url, timeout=_TIMEOUT, allow_redirects=False, **kwargs)
-            if reply.status_code != _OK:
-                raise asking.status(reply.status_code)
-            document = reply.json()
-        if not isinstance(document, dict):
-            raise asking.broken("the answer is not a JSON object")
-        return document
 
 
 class ResourceManager:
     """Resource Manager v3 and Essential Contacts v1. The session is made at the first question."""
 
     def __init__(self, google: Google) -> None:
-        self._rest = _Rest(google)
+        self._rest = Rest(google)
 
     def project(self, id_or_number: str) -> Project:
         """Id, number and labels: what has a number only is given its id, and the other way round."""
@@ -126,7 +95,7 @@ class Compute:
     """Compute Engine v1: one GET, for a node that the cluster does not tell of."""
 
     def __init__(self, google: Google) -> None:
-        self._rest = _Rest(google)
+        self._rest = Rest(google)
 
     def node(self, project: str, zone: str, name: str, *, event_time: datetime) -> Node:
         """The VM as a node. Autopilot's VMs are not in the project: there the answer is `not_found`."""

@@ -194,5 +194,14 @@ def declared() -> dict[str, Any]:
     return {"indexes": indexes, "fieldOverrides": overrides}
 
 
+def index_keys() -> tuple[tuple[str, ...], ...]:
+    """Each composite index as (collection, "field ORDER", …), to be held against those of a database."""
+    indexes = (index for query in QUERIES if (index := query.index()))
+    return tuple(
+        (one["collectionGroup"], *(f"{f['fieldPath']} {f.get('order') or f['arrayConfig']}" for f in one["fields"]))
+        for one in indexes
+    )
+
+
 if __name__ == "__main__":
     sys.stdout.write(json.dumps(declared(), indent=2) + "\n")

@@ -1,0 +1,81 @@
+"""The command line of the doctor: is all there that a finding needs, and nothing granted beside it? Reads only."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from responder.exits import CODES, ExitCode, said, stop
+
+if TYPE_CHECKING:
+    from responder.doctor.lines import Line
+    from responder.doctor.ports import Case
+
+_WORDS: Final = {"ok": "ok", "advice": "advice", "wrong": "WRONG", "not_checked": "not checked"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add `doctor`."""
+    app.command(help=f"Check the deployment, step by step, each with its mend. It changes nothing.\n\n{CODES}")(doctor)
+
+
+def doctor(
+    project: Annotated[
+        list[str] | None, typer.Option(help="a project with clusters; may be repeated. Default: the policy's")
+    ] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option(help="a namespace in which act may act; may be repeated")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+) -> None:
+    """Every check is a line; the exit code says the worst of them."""
+    with said():
+        from responder import settings, wiring  # noqa: PLC0415 - `--help` must not load Google's clients
+        from responder.doctor.examine import examine  # noqa: PLC0415 - the same
+
+        read = settings.read(os.environ)
+        case = wiring.doctor(read, tuple(project or ()), tuple(namespace or ()))
+        case = _with_projects(case, project)
+        found: Counter[str] = Counter()
+        for line in examine(case):
+            found[line.outcome] += 1
+            typer.echo(json.dumps(asdict(line)) if as_json else shown(line))
+        if not as_json:
+            typer.echo(", ".join(f"{found[outcome]} {word.lower()}" for outcome, word in _WORDS.items()))
+    raise typer.Exit(ending(found))
+
+
+def ending(found: Counter[str]) -> ExitCode:
+    """The exit code: a fault outweighs what could not be checked."""
+    if found["wrong"]:
+        return ExitCode.UNWELL
+    return ExitCode.UNSURE if found["not_checked"] else ExitCode.OK
+
+
+def shown(line: Line) -> str:
+    """For a person: the outcome, what of what, and the mend below it. Names that Google sent are text."""
+    from responder import report  # noqa: PLC0415 - `--help` must not load pydantic
+
+    head = f"{_WORDS[line.outcome]:11}  {line.check}  {report.visible(line.about)}: {report.visible(line.detail)}"
+    return f"{head}\n             mend: {report.visible(line.mend)}" if line.mend else head
+
+
+def _with_projects(case: Case, given: list[str] | None) -> Case:
+    from dataclasses import replace  # noqa: PLC0415 - only here
+
+    from responder import names  # noqa: PLC0415 - `--help` must not load it
+    from responder.doctor.own import policy_of  # noqa: PLC0415 - the same
+
+    kind, _, own = case.settings.scc_parent.partition("/")
+    projects = given or [one.id for one in policy_of(case).project] or ([own] if kind == "projects" else [])
+    for name in projects:
+        if not names.is_valid("project_id", name):
+            stop(ExitCode.USAGE, f"{name} is not a project id")
+    if not projects:
+        stop(ExitCode.USAGE, "name the projects with clusters: --project ID, once for each")
+    return replace(case, projects=tuple(projects))

@@ -1,0 +1,167 @@
+"""Each cluster: can it be reached, may be read what must be, nothing else, and are its logs kept? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from responder.doctor.facts import ListedCluster
+from responder.doctor.lines import Check, Line
+from responder.doctor.own import capturing, removing
+from responder.doctor.ports import Case, Verb
+from responder.errors import Unanswered
+from responder.finding import ClusterRef
+from responder.ports import Access
+
+READER_MUST_NOT: Final = (
+    Verb("", "pods", "delete"),
+    Verb("", "pods", "create"),
+    Verb("", "pods/exec", "get"),  # a WebSocket begins with GET: older servers ask for no more
+    Verb("", "pods/exec", "create"),
+    Verb("", "pods/eviction", "create"),
+    Verb("", "secrets", "get"),
+    Verb("", "secrets", "list"),
+)
+_LOGS: Final = ("SYSTEM_COMPONENTS", "WORKLOADS")
+_RBAC: Final = "kubectl apply -f deploy/rbac/{}, bound to {}"
+
+
+def project(case: Case, name: str, readers: tuple[str, ...]) -> Iterator[Line]:
+    """The clusters of a project. `readers` is empty where nobody knows who they are."""
+    check = Check("clusters", f"projects/{name}")
+    found: list[ListedCluster] = []
+
+    def ask() -> Iterator[Line]:
+        found.extend(case.sources.clusters(name))
+        yield check.ok(f"{len(found)} of them") if found else check.advice("it has none", "leave it out of --project")
+
+    yield from check.asking(ask)
+    yield from logs(case, name)
+    for one in found:
+        yield from _cluster(case, name, one, readers)
+
+
+def logs(case: Case, name: str) -> Iterator[Line]:
+    """What containers write is kept. Who opened a session is in a log that nobody can switch off."""
+    check = Check("logs.sink", f"projects/{name}")
+
+    def ask() -> Iterator[Line]:
+        sink = case.sources.sink(name)
+        left_out = [one.name for one in sink.exclusions if not one.disabled]
+        update = f"gcloud logging sinks update _Default --project={name}"
+        if sink.disabled:
+            yield check.wrong("_Default is disabled: what containers write is not kept", f"{update} --no-disabled")
+        elif left_out:
+            detail = f"_Default leaves out {', '.join(left_out)}: see that no container's log is in it"
+            yield check.advice(detail, f"{update} --remove-exclusions={left_out[0]}")
+        else:
+            yield check.ok("what containers write is kept")
+
+    yield from check.asking(ask)
+
+
+def _cluster(case: Case, project_id: str, one: ListedCluster, readers: tuple[str, ...]) -> Iterator[Line]:
+    ref = ClusterRef(project=project_id, location=one.location, name=one.name)
+    name = ref.api_name
+    yield Check("cluster.status", name).either(
+        one.status in {"RUNNING", "RECONCILING"}, one.status.lower(), f"it is {one.status.lower()}", "see the console"
+    )
+    missing = [part for part in _LOGS if part not in one.logging_config.component_config.enable_components]
+    yield Check("cluster.logs", name).either(
+        not missing,
+        "system and workload logs are written",
+        f"it does not write {', '.join(missing)}",
+        f"gcloud container clusters update {one.name} --location={one.location} --logging=SYSTEM,WORKLOAD",
+    )
+    way = Check("cluster.endpoint", name)
+    access: list[Access] = []
+
+    def ask() -> Iterator[Line]:
+        cluster, found = case.gke.cluster(ref, event_time=case.now())
+        if found is None:
+            mend = "open its DNS endpoint to traffic from outside, or give the functions a way into its network"
+            yield way.wrong(f"no way in: {cluster.endpoint.reason}", mend)
+        else:
+            access.append(found)
+            yield way.ok(f"{found.kind}: {cluster.endpoint.reason}")
+
+    yield from way.asking(ask)
+    for found in access:
+        for account in readers or ("",):
+            yield from _reader(case, name, found, account)
+        yield from _actors(case, ref, found)
+
+
+def _reader(case: Case, name: str, access: Access, account: str) -> Iterator[Line]:
+    check = Check("cluster.rbac", name)
+    if not account:
+        yield check.unchecked("which account respond runs as is not known", "mend what is wrong above first")
+        return
+
+    def ask() -> Iterator[Line]:
+        wanted = case.needs.verbs["investigator"]
+        allowed = _may(case, account, access, (*wanted, *READER_MUST_NOT))
+        missing = [str(verb) for verb in wanted if verb not in allowed]
+        mend = _RBAC.format("investigator.yaml", account)
+        yield check.either(
+            not missing, f"{account} may read all it must", f"{account} may not {', '.join(missing)}", mend
+        )
+        more = [str(verb) for verb in READER_MUST_NOT if verb in allowed]
+        yield Check("cluster.too-much", name).either(
+            not more,
+            f"{account} changes nothing and reads no secret",
+            f"{account} may {', '.join(more)}",
+            "find what grants it: a ClusterRoleBinding, or an IAM role with container.* at the project",
+        )
+
+    yield from check.asking(ask)
+
+
+def _may(case: Case, account: str, access: Access, verbs: tuple[Verb, ...]) -> frozenset[Verb]:
+    try:
+        return case.become(account).may(access, verbs)
+    except Unanswered as error:
+        if error.why not in {"unavailable", "timeout"}:
+            raise
+        detail = f"{error.detail}; the {access.kind} endpoint does not answer from here"
+        mend = "run the doctor from inside the cluster's network, or use its DNS endpoint"
+        raise Unanswered(error.why, detail, mend=mend) from None
+
+
+def _actors(case: Case, ref: ClusterRef, access: Access) -> Iterator[Line]:
+    """Collector and remediator: nothing in the whole cluster, and in the namespaces that were named what they take."""
+    roles = (("collector", case.settings.collector, capturing), ("remediator", case.settings.remediator, removing))
+    for role, account, projects in roles:
+        check, opted = Check("act.rbac", f"{ref.api_name} {role}"), ref.project in projects(case)
+        if account:
+            yield from check.asking(partial(_acting, case, check, access, (role, account), opted=opted))
+        elif opted:
+            mend = f"set it to an account that deploy/rbac/{role}.yaml is bound to"
+            yield check.wrong(f"RESPONDER_{role.upper()} is not set, and the project opted in", mend)
+
+
+def _acting(case: Case, check: Check, access: Access, who: tuple[str, str], *, opted: bool) -> Iterator[Line]:
+    role, account = who
+    wanted = case.needs.verbs[role]
+    own = (*_changing(wanted), Verb("", "secrets", "get"))
+    within = tuple(Verb(v.group, v.resource, v.verb, n) for n in case.namespaces for v in wanted)
+    allowed = _may(case, account, access, (*own, *within))
+    broad = [str(verb) for verb in own if verb in allowed]
+    if broad:
+        mend = "bind its Role in one namespace at a time, never by a ClusterRoleBinding"
+        yield check.wrong(f"{account} may {', '.join(broad)} in every namespace", mend)
+    elif not opted:
+        more = [str(verb) for verb in _changing(within) if verb in allowed]
+        mend = "remove its RoleBindings from a project that has not opted in"
+        yield check.either(not more, f"{account} may change nothing", f"{account} may {', '.join(more)}", mend)
+    elif not within:
+        yield check.unchecked("where it may act was not said", "name the namespaces: --namespace NS")
+    else:
+        missing = [str(verb) for verb in within if verb not in allowed]
+        mend = _RBAC.format(f"{role}.yaml", account)
+        yield check.either(not missing, f"{account} may act there", f"{account} may not {', '.join(missing)}", mend)
+
+
+def _changing(verbs: tuple[Verb, ...]) -> tuple[Verb, ...]:
+    return tuple(verb for verb in verbs if verb.verb not in {"get", "list"})

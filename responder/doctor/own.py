@@ -1,0 +1,140 @@
+"""What is ours: policy, tuning, the store and its indexes, the evidence bucket. Pure: asks its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from responder import policy
+from responder.doctor.lines import Check, Line
+from responder.doctor.ports import Case
+from responder.errors import PolicyError, SettingsError, StoreError
+from responder.triage.tuning import parse
+
+
+def policy_of(case: Case) -> policy.Policy:
+    """The policy in force; one that names nobody where there is none, or where it is wrong (another line says so)."""
+    try:
+        return policy.parse(case.file(case.settings.policy)) if case.settings.policy else policy.NONE
+    except (OSError, PolicyError):
+        return policy.NONE
+
+
+def capturing(case: Case) -> tuple[str, ...]:
+    """The projects where commands may run in containers."""
+    return tuple(one.id for one in policy_of(case).project if one.capture)
+
+
+def removing(case: Case) -> tuple[str, ...]:
+    """The projects where a pod may be deleted."""
+    return tuple(one.id for one in policy_of(case).project if one.remediate in {"approve", "auto"})
+
+
+def opted_in(case: Case) -> tuple[str, ...]:
+    """The projects where something may be captured or deleted."""
+    return tuple(dict.fromkeys((*capturing(case), *removing(case))))
+
+
+def files(case: Case) -> Iterator[Line]:
+    """policy.toml and triage.toml: right, or with the line that is not."""
+    check = Check("policy", case.settings.policy or "RESPONDER_POLICY")
+    if not case.settings.policy:
+        yield check.ok("not set: nothing is deleted, and no command runs in any container")
+    else:
+        yield _read(case, check)
+    check = Check("tuning", case.settings.triage or "RESPONDER_TRIAGE")
+    if not case.settings.triage:
+        yield check.ok("not set: the built-in rules judge")
+        return
+    try:
+        parse(case.file(case.settings.triage).decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        yield check.wrong(f"it cannot be read: {type(error).__name__}", "mount the file where RESPONDER_TRIAGE says")
+    except SettingsError as error:
+        yield check.wrong(str(error), "mend the file; until then the built-in rules judge")
+    else:
+        yield check.ok("it can be read")
+
+
+def _read(case: Case, check: Check) -> Line:
+    try:
+        found = policy.parse(case.file(case.settings.policy))
+    except OSError as error:
+        mend = "mount the file where RESPONDER_POLICY says; until then nothing is acted on"
+        return check.wrong(f"it cannot be read: {type(error).__name__}", mend)
+    except PolicyError as error:
+        return check.wrong(str(error), "mend the file; until then nothing is acted on")
+    return check.ok(f"right; {len(found.project)} named, {len(opted_in(case))} of them opted in")
+
+
+def store(case: Case) -> Iterator[Line]:
+    """The record store answers; on Firestore, the database is of the right kind and has each index."""
+    place = case.settings.store
+    check = Check("store", place)
+    try:
+        case.store()
+    except StoreError as error:
+        yield check.wrong(str(error), "create the database, or grant the role records to whoever asks")
+    else:
+        yield check.ok("it answers")
+    if place.startswith("firestore:"):
+        project, _, name = place.removeprefix("firestore:").partition("/")
+        yield from Check("store.database", place).asking(
+            lambda: _database(case, project, name), gone=("there is no such database", _create(project, name))
+        )
+        yield from Check("store.indexes", place).asking(
+            lambda: _indexes(case, project, name), gone=("there is no such database", _create(project, name))
+        )
+
+
+def _create(project: str, name: str) -> str:
+    return f"gcloud firestore databases create --project={project} --database={name} --type=firestore-native"
+
+
+def _database(case: Case, project: str, name: str) -> Iterator[Line]:
+    check = Check("store.database", case.settings.store)
+    kind = case.sources.database(project, name).type
+    mend = "create another database of type FIRESTORE_NATIVE: the mode cannot be changed"
+    yield check.either(kind == "FIRESTORE_NATIVE", "native mode", f"its type is {kind or 'unknown'}", mend)
+
+
+def _indexes(case: Case, project: str, name: str) -> Iterator[Line]:
+    check = Check("store.indexes", case.settings.store)
+    found = {index.key: index.state for index in case.sources.indexes(project, name)}
+    missing = [key for key in case.needs.indexes if key not in found]
+    building = [key for key in case.needs.indexes if found.get(key, "READY") != "READY"]
+    if missing:
+        shown = "; ".join(f"{key[0]}: {', '.join(key[1:])}" for key in missing[:3])
+        mend = "create them from deploy/firestore.indexes.json: a query without its index is refused"
+        yield check.wrong(f"{len(missing)} of {len(case.needs.indexes)} are missing: {shown}", mend)
+    elif building:
+        detail = f"{len(building)} of {len(case.needs.indexes)} are not ready"
+        yield check.wrong(detail, "wait until Firestore has built them; until then their queries are refused")
+    else:
+        yield check.ok(f"all {len(case.needs.indexes)} are ready")
+
+
+def evidence(case: Case) -> Iterator[Line]:
+    """The bucket of evidence: no rights of single objects, closed to the public, objects kept."""
+    place = case.settings.evidence
+    if not place.startswith("gs://"):
+        return
+    name = place.removeprefix("gs://").partition("/")[0]
+    check = Check("evidence.bucket", f"gs://{name}")
+    gone = ("there is no such bucket", f"gcloud storage buckets create gs://{name} --uniform-bucket-level-access")
+    yield from check.asking(lambda: _bucket(case, check, name), gone=gone)
+
+
+def _bucket(case: Case, check: Check, name: str) -> Iterator[Line]:
+    bucket = case.sources.bucket(name)
+    iam = bucket.iam_configuration
+    update = f"gcloud storage buckets update gs://{name}"
+    faults = []
+    if not iam.uniform_bucket_level_access.enabled:
+        faults.append(("single objects can have rights of their own", f"{update} --uniform-bucket-level-access"))
+    if iam.public_access_prevention != "enforced":
+        faults.append(("public access is not prevented", f"{update} --public-access-prevention"))
+    if bucket.retention_policy is None or bucket.retention_policy.retention_period in {"", "0"}:
+        faults.append(("objects may be deleted at once", f"{update} --retention-period=365d"))
+    yield from (check.wrong(detail, mend) for detail, mend in faults)
+    if not faults:
+        yield check.ok("uniform, closed to the public, with a retention")

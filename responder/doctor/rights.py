@@ -1,0 +1,127 @@
+"""What the service accounts may do: all that a step needs, and nothing that it must not. Pure: asks its ports.
+
+Each is asked in the account's own name. A database's rights are bound by a condition, which testIamPermissions on the
+project does not see, so that they are read from its policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from responder.doctor.lines import Check, Line
+from responder.doctor.ports import Case
+
+TOO_MUCH: Final = (
+    "container.clusterRoleBindings.create",
+    "container.pods.attach",
+    "container.pods.delete",
+    "container.pods.evict",
+    "container.pods.exec",
+    "container.secrets.get",
+    "container.secrets.list",
+    "iam.serviceAccountKeys.create",
+    "iam.serviceAccounts.actAs",
+    "resourcemanager.projects.setIamPolicy",
+)
+"""None of ours has any of them by IAM: what `act` may do in a cluster it has by RBAC, one namespace at a time."""
+
+_DATASTORE: Final = {"roles/datastore.user", "roles/datastore.owner", "roles/owner", "roles/editor"}
+
+
+def investigator(case: Case, account: str) -> Iterator[Line]:
+    """Of `respond` or `sweep`."""
+    yield from _reads(case, account)
+    if case.settings.actions:
+        yield from _database(case, account, case.settings.actions, wanted=False)
+
+
+def _reads(case: Case, account: str) -> Iterator[Line]:
+    """What all three functions take: `act` looks up everything anew."""
+    parent = case.settings.scc_parent
+    wanted = case.needs.permissions["investigator"]
+    findings = tuple(name for name in wanted if name.startswith("securitycenter."))
+    yield from _has(case, account, parent, findings)
+    for project in case.projects:
+        yield from _has(case, account, f"projects/{project}", tuple(name for name in wanted if name not in findings))
+        yield from has_not(case, account, f"projects/{project}")
+    for topic in (case.settings.records_topic, case.settings.action_topic):
+        if topic:
+            yield from _has(case, account, topic, case.needs.permissions["publisher"])
+    yield from _database(case, account, case.settings.store, wanted=True)
+
+
+def actor(case: Case, account: str) -> Iterator[Line]:
+    """Of `act`, as far as IAM goes."""
+    yield from _reads(case, account)
+    for email in dict.fromkeys((case.settings.collector, case.settings.remediator)):
+        if email:
+            yield from _has(case, account, f"serviceAccounts/{email}", case.needs.permissions["actor"])
+    if case.settings.evidence.startswith("gs://"):
+        bucket = case.settings.evidence.removeprefix("gs://").partition("/")[0]
+        yield from _has(case, account, f"buckets/{bucket}", case.needs.permissions["evidence"])
+    yield from _database(case, account, case.settings.actions, wanted=True)
+
+
+def no_forging(case: Case, account: str, topic: str) -> Iterator[Line]:
+    """Whoever investigates must not be able to publish what it will investigate."""
+    check = Check("rights.forging", topic)
+
+    def ask() -> Iterator[Line]:
+        held = case.become(account).held(topic, case.needs.permissions["publisher"])
+        mend = "bind the role publisher to its own topics alone, never to the project"
+        yield check.either(not held, f"{account} cannot publish findings", f"{account} can publish findings", mend)
+
+    yield from check.asking(ask)
+
+
+def _has(case: Case, account: str, resource: str, wanted: Sequence[str]) -> Iterator[Line]:
+    check = Check("rights", resource)
+
+    def ask() -> Iterator[Line]:
+        missing = sorted(set(wanted) - case.become(account).held(resource, wanted))
+        yield check.either(
+            not missing,
+            f"{account} has all {len(wanted)} that it needs",
+            f"{account} lacks {', '.join(missing)}",
+            f"bind the custom role with {missing[0] if missing else 'them'} to it there; docs/permissions.md says why",
+        )
+
+    yield from check.asking(ask, gone=("there is no such thing", "create it, or mend the setting that names it"))
+
+
+def has_not(case: Case, account: str, resource: str) -> Iterator[Line]:
+    """It has nothing of what nobody of ours may have."""
+    check = Check("rights.too-much", resource)
+
+    def ask() -> Iterator[Line]:
+        held = sorted(case.become(account).held(resource, TOO_MUCH))
+        mend = "find the role that grants it, and take it away: roles/container.developer and roles/editor do"
+        yield check.either(not held, f"{account} has nothing beyond it", f"{account} has {', '.join(held)}", mend)
+
+    yield from check.asking(ask)
+
+
+def _database(case: Case, account: str, place: str, *, wanted: bool) -> Iterator[Line]:
+    """The rights on a database, from the bindings of its project."""
+    if not place.startswith("firestore:"):
+        return
+    project, _, name = place.removeprefix("firestore:").partition("/")
+    check = Check("rights.database", place)
+    member = f"serviceAccount:{account}"
+
+    def ask() -> Iterator[Line]:
+        own = [one for one in case.sources.bindings(f"projects/{project}") if member in one.members]
+        there = [one for one in own if f"/databases/{name}" in one.condition.expression]
+        everywhere = [one for one in own if one.role in _DATASTORE and not one.condition.expression]
+        if everywhere:
+            mend = f'bind it with a condition: resource.name=="projects/{project}/databases/…"'
+            yield check.wrong(f"{account} holds {everywhere[0].role} on every database of {project}", mend)
+        elif wanted:
+            mend = f"bind the custom role to it in {project}, with a condition that names the database"
+            yield check.either(bool(there), f"{account} is bound to it", f"{account} is not bound to it", mend)
+        else:
+            detail = f"{account} may write there, and could release a brake"
+            yield check.either(not there, f"{account} is kept out", detail, "take the binding away")
+
+    yield from check.asking(ask)

@@ -1,0 +1,458 @@
+"""One fault at a time in a healthy deployment: each is found, by its own check, with its mend."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from lab.environment import ROOT
+from lab.rbac import (
+    ACT,
+    ACT_TOKEN,
+    COLLECTOR,
+    COLLECTOR_TOKEN,
+    DOCTOR,
+    INVESTIGATOR,
+    INVESTIGATOR_TOKEN,
+    REMEDIATOR,
+    REMEDIATOR_TOKEN,
+)
+from lab.scenario import load
+from responder.stores.firestore_queries import index_keys
+from tests.doctor.sick import PROJECT, Planted, down, examined
+
+ORG: Final = "organizations/123456789012"
+SERVICE: Final = "locations/global/securityCenterServices/container-threat-detection"
+CONFIGS: Final = f"/v2/{ORG}/locations/global/notificationConfigs"
+FINDINGS: Final = "/v1/projects/acme-sec/topics/responder-findings:getIamPolicy"
+DEAD: Final = "/v1/projects/acme-sec/topics/responder-dead:getIamPolicy"
+SUBSCRIPTIONS: Final = "/v1/projects/acme-sec/subscriptions"
+FUNCTIONS: Final = "/v2/projects/acme-sec/locations/-/functions"
+JOBS: Final = "/v1/projects/acme-sec/locations/europe-west1/jobs"
+INVOKERS: Final = "/v2/projects/acme-sec/locations/europe-west1/services/responder-respond:getIamPolicy"
+RECORDS: Final = "/v1/projects/acme-sec/databases/records"
+CLUSTERS: Final = f"/v1/projects/{PROJECT}/locations/-/clusters"
+BUCKET: Final = "/storage/v1/b/acme-sec-evidence"
+POLICY: Final = "policy of acme-sec"
+INDEXES: Final = len(index_keys())
+MODULE: Final = "LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER"
+
+
+def off(module: str) -> dict[str, Any]:
+    return {"modules": {module: {"effectiveEnablementState": "DISABLED"}}}
+
+
+def filtered(text: str) -> dict[str, Any]:
+    return {CONFIGS: {"notificationConfigs": {"0": {"streamingConfig": {"filter": text}}}}}
+
+
+def subscribed(**changes: Any) -> dict[str, Any]:
+    return {SUBSCRIPTIONS: {"subscriptions": {"0": changes}}}
+
+
+def function(index: int, **changes: Any) -> dict[str, Any]:
+    return {FUNCTIONS: {"functions": {str(index): changes}}}
+
+
+def cluster(**changes: Any) -> dict[str, Any]:
+    base = {"name": "shop-prod", "project": PROJECT, "location": "europe-west1-b"}
+    return {"clusters": [base | changes]}
+
+
+def rules(token: str, *given: dict[str, list[str]]) -> dict[str, Any]:
+    """The file's identities, but that this one has these rules and no others."""
+    kept = [one.model_dump() for one in load(ROOT / "lab" / "deployment.yaml").identities if one.token != token]
+    user = {INVESTIGATOR_TOKEN: INVESTIGATOR, COLLECTOR_TOKEN: COLLECTOR, REMEDIATOR_TOKEN: REMEDIATOR, ACT_TOKEN: ACT}
+    return {"identities": [*kept, {"user": user[token], "token": token, "rules": list(given)}]}
+
+
+def reader(*given: dict[str, list[str]]) -> dict[str, Any]:
+    return rules(INVESTIGATOR_TOKEN, *given)
+
+
+ALL: Final = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
+
+FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
+    # name: (what is planted, the check that must say so, words of its detail, words of its mend)
+    "the policy has a misspelt key": (
+        Planted(files={"policy.toml": b'[[project]]\nid = "acme-shop-prod"\nnumber = "1"\nremediat = "off"\n'}),
+        "policy", "remediat", "nothing is acted on",
+    ),
+    "the policy is not mounted": (
+        Planted(settings={"RESPONDER_POLICY": "/etc/other.toml"}), "policy", "FileNotFoundError", "mount the file",
+    ),
+    "the tuning is no TOML": (
+        Planted(settings={"RESPONDER_TRIAGE": "t.toml"}, files={"t.toml": b"base = ["}), "tuning", "", "built-in rules",
+    ),
+    "the store does not answer": (Planted(store=down), "store", "DEADLINE_EXCEEDED", "role records"),
+    "the database is in Datastore mode": (
+        Planted(change={RECORDS: {"type": "DATASTORE_MODE"}}), "store.database", "DATASTORE_MODE", "FIRESTORE_NATIVE",
+    ),
+    "the database is not there": (
+        Planted(change={RECORDS: None}), "store.database", "no such database", "databases create --project=acme-sec",
+    ),
+    "an index is missing": (
+        Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {"2": None}}}),
+        "store.indexes", f"1 of {INDEXES} are missing: findings: event_time ASCENDING", "deploy/firestore.indexes.json",
+    ),
+    "an index is still built": (
+        Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {"0": {"state": "CREATING"}}}}),
+        "store.indexes", f"1 of {INDEXES} are not ready", "wait",
+    ),
+    "evidence may be public": (
+        Planted(change={BUCKET: {"iamConfiguration": {"publicAccessPrevention": "inherited"}}}),
+        "evidence.bucket", "public access", "--public-access-prevention",
+    ),
+    "evidence may be deleted": (
+        Planted(change={BUCKET: {"retentionPolicy": None}}), "evidence.bucket", "deleted at once", "--retention-period",
+    ),
+    "evidence has rights of single objects": (
+        Planted(change={BUCKET: {"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": False}}}}),
+        "evidence.bucket", "single objects", "--uniform-bucket-level-access",
+    ),
+    "the evidence bucket is not there": (
+        Planted(change={BUCKET: None}), "evidence.bucket", "no such bucket", "buckets create gs://acme-sec-evidence",
+    ),
+    "the tier is Standard": (
+        Planted(change={f"/v1/{ORG}/locations/global/billingMetadata": {"billingTier": "STANDARD"}}),
+        "detector.tier", "STANDARD", "Premium",
+    ),
+    "the detector is off": (
+        Planted(change={f"/v1/{ORG}/{SERVICE}": {"effectiveEnablementState": "DISABLED"}}),
+        "detector.service", "disabled", "--organization=123456789012 --enablement-state=ENABLED",
+    ),
+    "the module is off": (
+        Planted(change={f"/v1/{ORG}/{SERVICE}": off(MODULE)}), "detector.module", "no finding is ever made", MODULE,
+    ),
+    "the module is off in one project": (
+        Planted(change={f"/v1/projects/{PROJECT}/{SERVICE}": off(MODULE)}),
+        "detector.module", "no finding is ever made", f"--project={PROJECT}",
+    ),
+    "no notification config": (
+        Planted(change={CONFIGS: {"notificationConfigs": {"0": None}}}),
+        "notification.config", "publishes nothing", "scc notifications create",
+    ),
+    "the filter takes high severities only": (
+        Planted(change=filtered('severity="HIGH" OR severity="CRITICAL"')),
+        "notification.filter", "our finding is Low", "scc notifications update",
+    ),
+    "the filter is for another category": (
+        Planted(change=filtered('category="Reverse Shell" AND state="ACTIVE"')),
+        "notification.filter", "does not let our finding through", "Launch Code Compiler",
+    ),
+    "the filter keeps the source out": (
+        Planted(change=filtered('-parent_display_name="Container Threat Detection"')),
+        "notification.filter", "does not let our finding through", "scc notifications update",
+    ),
+    "the topic is not there": (Planted(change={FINDINGS: None}), "topic", "a topic that is not there", "create it"),
+    "SCC's agent may not publish": (
+        Planted(change={FINDINGS: {"bindings": []}}),
+        "topic.agent", "gcp-sa-scc-notification", "add-iam-policy-binding",
+    ),
+    "everybody may publish": (
+        Planted(change={FINDINGS: {"bindings": {"0": {"members": [
+            "serviceAccount:service-org-123456789012@gcp-sa-scc-notification.iam.gserviceaccount.com", "allUsers",
+        ]}}}}),
+        "topic.public", "allUsers may use it", "remove-iam-policy-binding",
+    ),
+    "the topic has no subscription": (
+        Planted(change={SUBSCRIPTIONS: {"subscriptions": {"0": None}}}),
+        "subscription", "nobody takes them", "pushes to the function respond",
+    ),
+    "the subscription is pulled": (
+        Planted(change=subscribed(pushConfig={"pushEndpoint": None})),
+        "subscription", "none of its subscriptions pushes", "pushes to the function respond",
+    ),
+    "pushes carry no token": (
+        Planted(change=subscribed(pushConfig={"oidcToken": None})),
+        "subscription.token", "without a token", "--push-auth-service-account",
+    ),
+    "the ack deadline is too short": (
+        Planted(change=subscribed(ackDeadlineSeconds=10)),
+        "subscription.deadline", "delivered again", "--ack-deadline=180",
+    ),
+    "messages are kept for an hour": (
+        Planted(change=subscribed(messageRetentionDuration="3600s")),
+        "subscription.retention", "3600 s only", "--message-retention-duration=7d",
+    ),
+    "the subscription expires": (
+        Planted(change=subscribed(expirationPolicy=None)),
+        "subscription.expiration", "deleted after", "--expiration-period=never",
+    ),
+    "the subscription expires after a day": (
+        Planted(change=subscribed(expirationPolicy={"ttl": "86400s"})),
+        "subscription.expiration", "deleted after", "--expiration-period=never",
+    ),
+    "no retry policy": (
+        Planted(change=subscribed(retryPolicy=None)), "subscription.retry", "comes back at once", "--max-retry-delay",
+    ),
+    "the subscription's push has failed for good": (
+        Planted(change=subscribed(state="RESOURCE_ERROR")), "subscription.state", "resource_error", "push endpoint",
+    ),
+    "no dead-letter policy": (
+        Planted(change=subscribed(deadLetterPolicy=None)), "dead-letter.policy", "it has none", "--dead-letter-topic",
+    ),
+    "the dead-letter topic is not there": (
+        Planted(change={DEAD: None}), "dead-letter.agent", "not there", "create it",
+    ),
+    "Pub/Sub's agent may not publish dead letters": (
+        Planted(change={DEAD: {"bindings": []}}),
+        "dead-letter.agent", "service-733120045567@gcp-sa-pubsub", "--role=roles/pubsub.publisher",
+    ),
+    "Pub/Sub's agent may not take what is dead": (
+        Planted(change={"/v1/projects/acme-sec/subscriptions/responder-respond:getIamPolicy": {"bindings": []}}),
+        "dead-letter.agent", "service-733120045567@gcp-sa-pubsub", "--role=roles/pubsub.subscriber",
+    ),
+    "nobody keeps dead letters": (
+        Planted(change={SUBSCRIPTIONS: {"subscriptions": {"1": None}}}),
+        "dead-letter.subscription", "are lost", "subscriptions create",
+    ),
+    "the push goes to no function": (
+        Planted(change=subscribed(pushConfig={"pushEndpoint": "https://old-7hq3zkx2aq-ew.a.run.app"})),
+        "function", "no function of acme-sec answers there", "--push-endpoint",
+    ),
+    "the function failed to deploy": (Planted(change=function(0, state="FAILED")), "function", "failed", "deploy it"),
+    "the function is open to the internet": (
+        Planted(change=function(0, serviceConfig={"ingressSettings": "ALLOW_ALL"})),
+        "function.ingress", "anybody", "internal",
+    ),
+    "the function's timeout is too short": (
+        Planted(change=function(0, serviceConfig={"timeoutSeconds": 60})), "function.timeout", "may take 180", "180 s",
+    ),
+    "the subscription may not call the function": (
+        Planted(change={INVOKERS: {"bindings": []}}),
+        "function.invoker", "pusher@acme-sec.iam.gserviceaccount.com may not call it", "--role=roles/run.invoker",
+    ),
+    "everybody may call the function": (
+        Planted(change={INVOKERS: {"bindings": {"0": {"members": ["allUsers"]}}}}),
+        "function.invoker", "can be forged", "remove allUsers",
+    ),
+    "the function has a misspelt setting": (
+        Planted(change=function(0, serviceConfig={"environmentVariables": {"RESPONDER_STOR": "x"}})),
+        "function.settings", "RESPONDER_STOR is not a setting", "environment",
+    ),
+    "the function keeps its records elsewhere": (
+        Planted(change=function(0, serviceConfig={"environmentVariables": {"RESPONDER_EVIDENCE": "gs://old"}})),
+        "function.settings", "another RESPONDER_EVIDENCE", "the function's",
+    ),
+    "there is no sweep": (
+        Planted(change={FUNCTIONS: {"functions": {"1": None}}}), "sweep", "never gone on with", "deploy it",
+    ),
+    "nothing calls sweep": (
+        Planted(change={JOBS: {"jobs": {"0": None}}}), "sweep.job", "no job", "scheduler jobs create http",
+    ),
+    "sweep's job is paused": (
+        Planted(change={JOBS: {"jobs": {"0": {"state": "PAUSED"}}}}), "sweep.job", "paused", "scheduler jobs resume",
+    ),
+    "sweep is called once a day": (
+        Planted(change={JOBS: {"jobs": {"0": {"schedule": "0 4 * * *"}}}}), "sweep.job", "0 4 * * *", "* * * * *",
+    ),
+    "act is missing where a project opted in": (
+        Planted(change={FUNCTIONS: {"functions": {"2": None}}}), "act", "nothing is ever done", "deploy it",
+    ),
+    "act is deployed and nobody opted in": (
+        Planted(files={"policy.toml": b""}), "act", "no project opted in", "remove it",
+    ),
+    "act runs as the investigator": (
+        Planted(change=function(2, serviceConfig={"serviceAccountEmail": INVESTIGATOR})),
+        "act", "runs as the account of respond", "its own",
+    ),
+    "an API is off": (
+        Planted(change={"/v1/projects/acme-sec/services:batchGet": {"services": {"4": {"state": "DISABLED"}}}}),
+        "apis", "off: container.googleapis.com", "gcloud services enable container.googleapis.com",
+    ),
+    "the investigator cannot list findings": (
+        Planted(withheld=({"account": INVESTIGATOR, "permission": "securitycenter.findings.list"},)),
+        "rights", "lacks securitycenter.findings.list", "custom role with securitycenter.findings.list",
+    ),
+    "the investigator cannot read logs in one project": (
+        Planted(withheld=(
+            {"account": INVESTIGATOR, "permission": "logging.logEntries.list", "on": f"projects/{PROJECT}"},
+        )),
+        "rights", "lacks logging.logEntries.list", "docs/permissions.md",
+    ),
+    "the investigator cannot publish records": (
+        Planted(withheld=({"account": INVESTIGATOR, "permission": "pubsub.topics.publish"},)),
+        "rights", "lacks pubsub.topics.publish", "custom role",
+    ),
+    "the records topic is not there": (
+        Planted(change={"/v1/projects/acme-sec/topics/responder-records:getIamPolicy": None}),
+        "rights", "no such thing", "the setting that names it",
+    ),
+    "the investigator can publish findings": (
+        Planted(granted=({"account": INVESTIGATOR, "permission": "pubsub.topics.publish"},)),
+        "rights.forging", "can publish findings", "never to the project",
+    ),
+    "the investigator can exec by IAM": (
+        Planted(granted=({"account": INVESTIGATOR, "permission": "container.pods.exec"},)),
+        "rights.too-much", "container.pods.exec", "take it away",
+    ),
+    "act can read secrets by IAM": (
+        Planted(granted=({"account": ACT, "permission": "container.secrets.get"},)),
+        "rights.too-much", f"{ACT} has container.secrets.get", "take it away",
+    ),
+    "act cannot write evidence": (
+        Planted(withheld=({"account": ACT, "permission": "storage.objects.create"},)),
+        "rights", f"{ACT} lacks storage.objects.create", "custom role",
+    ),
+    "the investigator is not bound to the records": (
+        Planted(change={POLICY: {"bindings": {"0": {"members": [f"serviceAccount:{ACT}"]}}}}),
+        "rights.database", f"{INVESTIGATOR} is not bound to it", "with a condition",
+    ),
+    "the investigator may release a brake": (
+        Planted(change={POLICY: {"bindings": {"1": {"members": [
+            f"serviceAccount:{ACT}", f"serviceAccount:{INVESTIGATOR}",
+        ]}}}}),
+        "rights.database", "could release a brake", "take the binding away",
+    ),
+    "the investigator has every database": (
+        Planted(change={POLICY: {"bindings": {"0": {"role": "roles/datastore.user", "condition": None,
+                                                    "members": [f"serviceAccount:{INVESTIGATOR}"]}}}}),
+        "rights.database", "on every database", "with a condition",
+    ),
+    "container logs are dropped": (
+        Planted(change={f"/v2/projects/{PROJECT}/sinks/_Default": {"disabled": True}}),
+        "logs.sink", "not kept", "--no-disabled",
+    ),
+    "the cluster writes no workload logs": (
+        Planted(change={CLUSTERS: {"clusters": {"0": {"loggingConfig": {"componentConfig": {
+            "enableComponents": ["SYSTEM_COMPONENTS"]}}}}}}),
+        "cluster.logs", "does not write WORKLOADS", "--logging=SYSTEM,WORKLOAD",
+    ),
+    "the cluster is broken": (
+        Planted(change={CLUSTERS: {"clusters": {"0": {"status": "ERROR"}}}}), "cluster.status", "error", "console",
+    ),
+    "there is no way into the cluster": (
+        Planted(scenario=cluster(public=False, dns=True, dns_external=False)),
+        "cluster.endpoint", "closed to traffic from outside", "DNS endpoint",
+    ),
+    "the investigator has no RBAC": (
+        Planted(scenario=reader()),
+        "cluster.rbac", "list events, get namespaces, get nodes, get pods", "investigator.yaml",
+    ),
+    "the investigator cannot read nodes": (
+        Planted(scenario=reader({"apiGroups": ["", "apps", "batch"], "verbs": ["get", "list"],
+                                 "resources": ["pods", "namespaces", "events", "replicasets", "deployments",
+                                               "statefulsets", "daemonsets", "jobs", "cronjobs"]})),
+        "cluster.rbac", "may not get nodes", "kubectl apply -f deploy/rbac/investigator.yaml",
+    ),
+    "the investigator reads secrets in the cluster": (
+        Planted(scenario=reader(ALL)), "cluster.too-much", "get secrets, list secrets", "ClusterRoleBinding",
+    ),
+    "the investigator deletes pods in the cluster": (
+        Planted(scenario=reader(ALL | {"verbs": ["get", "list", "delete"]})),
+        "cluster.too-much", "delete pods", "ClusterRoleBinding",
+    ),
+    "act cannot read the cluster": (
+        Planted(scenario=rules(ACT_TOKEN)), "cluster.rbac", f"{ACT} may not get daemonsets.apps", f"bound to {ACT}",
+    ),
+    "act cannot list findings": (
+        Planted(withheld=({"account": ACT, "permission": "securitycenter.findings.list"},)),
+        "rights", f"{ACT} lacks securitycenter.findings.list", "custom role",
+    ),
+    "act cannot take the collector's token": (
+        Planted(withheld=(
+            {"account": ACT, "permission": "iam.serviceAccounts.getAccessToken",
+             "on": f"projects/-/serviceAccounts/{COLLECTOR}"},
+        )),
+        "rights", f"{ACT} lacks iam.serviceAccounts.getAccessToken", "custom role",
+    ),
+    "the collector has no RBAC": (
+        Planted(scenario=rules(COLLECTOR_TOKEN)), "act.rbac", "may not get pods in shop", "collector.yaml",
+    ),
+    "the remediator has no RBAC": (
+        Planted(scenario=rules(REMEDIATOR_TOKEN)), "act.rbac", "get pods in shop", "remediator.yaml",
+    ),
+    "the remediator may delete in every namespace": (
+        Planted(scenario=rules(REMEDIATOR_TOKEN, {"apiGroups": [""], "resources": ["pods", "pods/eviction"],
+                                                  "verbs": ["get", "create", "delete"]})),
+        "act.rbac", "may delete pods, create pods/eviction in every namespace", "one namespace at a time",
+    ),
+    "the collector may exec in every namespace": (
+        Planted(scenario=rules(COLLECTOR_TOKEN, {"apiGroups": [""], "resources": ["pods", "pods/exec"],
+                                                 "verbs": ["get", "create"]})),
+        "act.rbac", "create pods/exec in every namespace", "one namespace at a time",
+    ),
+    "the remediator has rights where the project did not opt in": (
+        Planted(files={"policy.toml": b""}), "act.rbac", "delete pods in shop", "remove its RoleBindings",
+    ),
+    "no collector is named where a project captures": (
+        Planted(settings={"RESPONDER_COLLECTOR": ""}), "act.rbac", "RESPONDER_COLLECTOR is not set", "collector.yaml",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_found_by_its_own_check_with_its_mend(name: str) -> None:
+    planted, check, detail, mend = FAULTS[name]
+    wrong = [line for line in examined(planted) if line.outcome == "wrong"]
+    found = [line for line in wrong if line.check == check and detail in line.detail]
+    assert found, [(line.check, line.detail) for line in wrong]
+    assert any(mend in line.mend for line in found), [line.mend for line in found]
+
+
+def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() -> None:
+    lines = examined(Planted())
+    assert [line for line in lines if line.outcome != "ok"] == []
+    missing = {check for _, check, _, _ in FAULTS.values()} - {line.check for line in lines}
+    # It is a line only where it is wrong: who has a config needs none.
+    assert missing == {"notification.config"}
+
+
+@pytest.mark.parametrize(
+    ("planted", "check", "reason"),
+    [
+        (Planted(withheld=({"account": DOCTOR, "permission": name},)), check, "denied")
+        for name, check in {
+            "securitycentermanagement.billingMetadata.get": "detector.tier",
+            "securitycentermanagement.securityCenterServices.get": "detector.service",
+            "securitycenter.notificationconfig.list": "notification.config",
+            "pubsub.topics.getIamPolicy": "topic",
+            "pubsub.subscriptions.list": "subscription",
+            "pubsub.subscriptions.getIamPolicy": "dead-letter.agent",
+            "cloudfunctions.functions.list": "function",
+            "run.services.getIamPolicy": "function.invoker",
+            "cloudscheduler.jobs.list": "sweep",
+            "datastore.databases.getMetadata": "store.database",
+            "datastore.indexes.list": "store.indexes",
+            "storage.buckets.get": "evidence.bucket",
+            "serviceusage.services.get": "apis",
+            "container.clusters.list": "clusters",
+            "logging.sinks.get": "logs.sink",
+            "iam.serviceAccounts.getAccessToken": "rights",
+        }.items()
+    ]
+    + [
+        (Planted(scenario=cluster(reachable=[])), "cluster.rbac", "unavailable: "),
+        (Planted(namespaces=()), "act.rbac", "not said"),
+        (Planted(change=filtered('resource.name="//x" AND category="y')), "notification.filter", "cannot be read"),
+        (Planted(change=filtered("create_time>5")), "notification.filter", "differ by finding"),
+        (Planted(change={f"/v1/{ORG}/{SERVICE}": {"modules": {MODULE: None}}}), "detector.module", "not tell of"),
+        (
+            Planted(scenario={"faults": [{"call": "estate.GET", "kind": "unavailable", "match": "/functions"}]}),
+            "function",
+            "unavailable: ",
+        ),
+        (
+            Planted(change={FUNCTIONS: {"unreachable": ["projects/acme-sec/locations/us-east1"]}}),
+            "function",
+            "some locations",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_not_checked_with_its_reason_and_never_fine(
+    planted: Planted, check: str, reason: str
+) -> None:
+    lines = [line for line in examined(planted) if line.check == check]
+    told = [line for line in lines if line.outcome == "not_checked"]
+    assert told, lines
+    assert reason in told[0].detail
+    assert reason != "denied" or "grant yourself" in told[0].mend
+
+
+def test_a_sibling_that_is_off_is_advice_and_no_fault() -> None:
+    lines = examined(Planted(change={f"/v1/{ORG}/{SERVICE}": off("ADDED_BINARY_EXECUTED")}))
+    told = [line for line in lines if line.outcome != "ok"]
+    assert [(line.check, line.outcome) for line in told] == [("detector.sibling", "advice")]
+    assert "ADDED_BINARY_EXECUTED set to ENABLED" in told[0].mend
