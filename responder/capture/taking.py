@@ -173,7 +173,8 @@ class _Taking:
             return self._together(some) if len(some) > 1 else self._alone(some[0])
         except Unanswered as error:
             # A no from the API server is a no for every file; what may pass is asked for when the record is made anew.
-            self.over = f"the API server refused: {error.why}: {error.detail}"
+            # A pod that went or was replaced says no as well, in words that tell nothing of it.
+            self.over = self.watch.changed() or f"the API server refused: {error.why}: {error.detail}"
             self._leave(some[0], "failed", self.over)
             return some[1:]
 
