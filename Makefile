@@ -6,10 +6,10 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
-.PHONY: help demo test check eval e2e chaos soak bench lock clean
+.PHONY: help demo test check eval e2e chaos soak bench zip deploy-check lock clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z.]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 10
+	@grep -hE '^[a-z.-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 14
 
 .venv: .venv/ready  ## the environment, everything installed
 
@@ -42,9 +42,17 @@ soak: .venv/ready  ## 120 findings a minute for 10 minutes, memory over 5,000 fi
 bench: .venv/ready  ## speed and memory, as ratios within one run
 	@$(CLEAN) $(PY) -m lab.bench
 
+zip: .venv/ready  ## dist/functions.zip: the functions' source for the deployment, the same bytes from the same commit
+	@$(PY) -m lab.package
+
+deploy-check: .venv/ready  ## deploy/ by the real Terraform core, without a cloud
+	@DEPLOY_CHECK=1 $(PY) -m pytest -q tests/deploy
+
 lock: .venv/ready  ## requirements.lock anew: names, versions, hashes, no address
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra cli --extra firestore --extra capture --extra storage --extra review --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
+	@.venv/bin/uv pip compile -q --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra firestore --extra capture --extra storage -c requirements.lock pyproject.toml -o deploy/requirements.txt >/dev/null
 
 clean:  ## remove what was made
-	@rm -rf .venv .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .demo .bench .deploy-check dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

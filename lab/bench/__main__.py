@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Final
 
-from lab.bench import capture, cost, delivery, ground, latency, light, soak, stores, triage
+from lab.bench import capture, cost, delivery, ground, latency, light, soak, stores, triage, zipped
 from lab.bench.hosts import QUICK, THREADS, Bench, Cores, Sizes
 from lab.bench.lines import Line, Skipped, say
 from lab.environment import ROOT, clean_this_process
@@ -27,6 +27,7 @@ MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
     (triage.LONG, triage.longest),
     # The short ones first; those with the lab's latencies together, so that each lab is started once.
     (light.COLD, light.cold),
+    (zipped.ZIP, zipped.zipped),
     ((light.THROUGHPUT,), light.throughput),
     (latency.LATENCY, latency.latency),
     ((latency.BY_HAND,), latency.by_hand),

@@ -162,10 +162,12 @@ class Bench:
         return self._labs[slow]
 
     @contextlib.contextmanager
-    def host(self, lab: Lab | None = None, *, environ: Mapping[str, str] | None = None) -> Iterator[Host]:
+    def host(
+        self, lab: Lab | None = None, *, environ: Mapping[str, str] | None = None, source: Path | None = None
+    ) -> Iterator[Host]:
         """functions-framework on the product's function against a lab, with an empty store; on a no-op without one.
 
-        `environ` goes before what it is given otherwise.
+        `environ` goes before what it is given otherwise; `source` is another file with a function `respond`.
         """
         self._count += 1
         store, log = self.folder / f"records-{self._count}.db", self.folder / "function.log"
@@ -178,7 +180,7 @@ class Bench:
                 "RESPONDER_SCC_PARENT": lab.endpoints["scc_parent"],
                 "RESPONDER_STORE": str(store),
             }
-        source = ROOT / "lab" / ("function.py" if lab else "bench/noop.py")
+        source = source or ROOT / "lab" / ("function.py" if lab else "bench/noop.py")
         port = free_port()
         command = [sys.executable, "-m", "functions_framework", "--target", "respond", "--source", str(source)]
         command += ["--host", "127.0.0.1", "--port", str(port)]

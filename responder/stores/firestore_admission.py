@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from responder.ports import Admission
 from responder.stores import documents, firestore_bodies
 from responder.stores.documents import WINDOW
-from responder.stores.firestore_calls import Asked, Change, Conflict, Create
+from responder.stores.firestore_calls import NOW, Asked, Change, Conflict, Create
 from responder.stores.firestore_claims import AT_ONCE, FREE, path_of, raw_path
 from responder.stores.firestore_queries import KNOWN, NEAR
 from responder.stores.words import clean, id_of_record, known_record, name_of, shifted, short, stamp, subject_words
@@ -225,7 +225,7 @@ class Admissions:
         path, delivery = raw_path(this.finding.key), this.delivery
         body = firestore_bodies.fields(self._database, path, delivery.data, written=this.written)
         told = {"message_id": short(delivery.message_id), "received": stamp(delivery.received), "sha256": this.digest}
-        keep = Create(path, {**told, **body, "written": this.written})
+        keep = Create(path, {**told, **body, "written": this.written, "at": NOW})
         if not body["parts"]:
             yield keep
             return

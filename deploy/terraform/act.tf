@@ -1,0 +1,189 @@
+# The third function: it alone may copy files out of containers and delete pods, and only where policy.toml and the
+# RBAC of a cluster both say so. It is given nothing but the id of a record. Absent unless with_act.
+
+locals {
+  has_actions = var.with_act
+  act         = var.with_act ? { act = true } : {}
+}
+
+resource "google_service_account" "act" {
+  for_each     = local.act
+  project      = var.project
+  account_id   = "${var.name}-act"
+  display_name = "Responder: copies evidence out, deletes pods"
+  description  = "Has no such right of itself: RBAC in each namespace that opted in gives it."
+  depends_on   = [google_project_service.apis]
+}
+
+resource "google_pubsub_topic" "actions" {
+  count        = var.with_act ? 1 : 0
+  project      = var.project
+  name         = "${var.name}-actions"
+  kms_key_name = var.kms_key == "" ? null : var.kms_key
+  labels       = local.labels
+  depends_on   = [google_project_service.apis]
+}
+
+# Whoever may publish here can have a record looked at anew, and nothing more: what is done is decided from the record.
+resource "google_pubsub_topic_iam_member" "actions" {
+  for_each = var.with_act ? { respond = google_service_account.respond.member, sweep = google_service_account.sweep.member } : {}
+  project  = var.project
+  topic    = google_pubsub_topic.actions[0].name
+  role     = google_project_iam_custom_role.publisher.name
+  member   = each.value
+}
+
+resource "google_pubsub_subscription" "actions" {
+  count                      = var.with_act ? 1 : 0
+  project                    = var.project
+  name                       = "${var.name}-actions"
+  topic                      = google_pubsub_topic.actions[0].id
+  ack_deadline_seconds       = 600
+  message_retention_duration = "604800s"
+  labels                     = local.labels
+  expiration_policy {
+    ttl = ""
+  }
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letters.id
+    max_delivery_attempts = 10
+  }
+  push_config {
+    push_endpoint = google_cloudfunctions2_function.act["act"].service_config[0].uri
+    oidc_token {
+      service_account_email = google_service_account.invoker.email
+      audience              = google_cloudfunctions2_function.act["act"].service_config[0].uri
+    }
+  }
+  depends_on = [google_cloud_run_v2_service_iam_member.act, google_service_account_iam_member.pubsub_token]
+}
+
+resource "google_pubsub_subscription_iam_member" "actions_forwarding" {
+  count        = var.with_act ? 1 : 0
+  project      = var.project
+  subscription = google_pubsub_subscription.actions[0].name
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub
+}
+
+resource "google_cloudfunctions2_function" "act" {
+  for_each     = local.act
+  project      = var.project
+  location     = var.region
+  name         = "${var.name}-act"
+  description  = "The id of a record in; what policy allows is done, and looked at."
+  kms_key_name = var.kms_key == "" ? null : var.kms_key
+  labels       = local.labels
+  build_config {
+    runtime           = "python313"
+    entry_point       = "act"
+    service_account   = google_service_account.build.id
+    docker_repository = google_artifact_registry_repository.functions.id
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.source.name
+      }
+    }
+    automatic_update_policy {}
+  }
+  service_config {
+    service_account_email = google_service_account.act[each.key].email
+    environment_variables = merge(local.settings, {
+      RESPONDER_ACTIONS  = "firestore:${var.project}/${google_firestore_database.actions[0].name}"
+      RESPONDER_EVIDENCE = "gs://${google_storage_bucket.evidence[0].name}"
+      THREADS            = "8"
+    })
+    available_cpu                    = "1"
+    available_memory                 = "1Gi"
+    timeout_seconds                  = 540
+    max_instance_request_concurrency = 8
+    min_instance_count               = 0
+    max_instance_count               = 2
+    ingress_settings                 = "ALLOW_INTERNAL_ONLY"
+    all_traffic_on_latest_revision   = true
+    direct_vpc_egress                = var.network == null ? null : "VPC_EGRESS_PRIVATE_RANGES_ONLY"
+    dynamic "direct_vpc_network_interface" {
+      for_each = var.network == null ? [] : [var.network]
+      content {
+        network    = direct_vpc_network_interface.value.network
+        subnetwork = direct_vpc_network_interface.value.subnetwork
+      }
+    }
+    dynamic "secret_volumes" {
+      for_each = local.files
+      content {
+        mount_path = secret_volumes.value.folder
+        project_id = var.project
+        secret     = google_secret_manager_secret.files[secret_volumes.key].secret_id
+        versions {
+          path    = secret_volumes.value.file
+          version = "latest"
+        }
+      }
+    }
+  }
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build, google_project_iam_member.build_logs, google_storage_bucket_iam_member.build,
+    google_secret_manager_secret_version.files, google_secret_manager_secret_iam_member.files,
+    google_project_iam_member.records, google_project_iam_member.actions,
+  ]
+}
+
+resource "google_cloud_run_v2_service_iam_member" "act" {
+  for_each = local.act
+  project  = var.project
+  location = var.region
+  name     = google_cloudfunctions2_function.act[each.key].name
+  role     = "roles/run.invoker"
+  member   = google_service_account.invoker.member
+}
+
+# ---- evidence ----
+
+resource "google_storage_bucket" "evidence" {
+  count                       = var.with_act ? 1 : 0
+  project                     = var.project
+  name                        = "${var.project}-${var.name}-evidence"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = false
+  deletion_policy             = var.keep_data ? "ABANDON" : "DELETE"
+  labels                      = local.labels
+  # No versioning: nobody can replace an object, and a bucket with a retention policy had none until lately.
+  dynamic "retention_policy" {
+    for_each = var.evidence_retention_days > 0 ? [var.evidence_retention_days] : []
+    content {
+      retention_period = tostring(retention_policy.value * 86400)
+      is_locked        = var.lock_evidence_retention
+    }
+  }
+  dynamic "encryption" {
+    for_each = var.kms_key == "" ? [] : [var.kms_key]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_project_iam_custom_role" "evidence" {
+  count       = var.with_act ? 1 : 0
+  project     = var.project
+  role_id     = "${local.role_id}Evidence"
+  title       = local.role.evidence.title
+  description = local.role.evidence.description
+  permissions = local.role.evidence.includedPermissions
+}
+
+resource "google_storage_bucket_iam_member" "evidence" {
+  for_each = local.act
+  bucket   = google_storage_bucket.evidence[0].name
+  role     = google_project_iam_custom_role.evidence[0].name
+  member   = google_service_account.act[each.key].member
+}

@@ -1,0 +1,153 @@
+# What a person must look at. docs/operate.md has the cause and the mend of each.
+
+locals {
+  # The functions' own lines: Cloud Run writes what they print under the name of the service.
+  services = join(" OR ", [for one in concat(
+    [google_cloudfunctions2_function.respond.name, google_cloudfunctions2_function.sweep.name],
+    [for one in google_cloudfunctions2_function.act : one.name],
+  ) : "resource.labels.service_name=\"${one}\""])
+  of_functions = "resource.type=\"cloud_run_revision\" AND (${local.services})"
+
+  # The sources of a record; a denied one is counted as gaps.SOURCE.denied.
+  sources = [
+    "scc", "related", "cluster", "node", "pod", "proof", "owners", "namespace", "pod_events", "pod_log", "audit_log",
+    "node_log", "deletion", "project", "essential_contacts", "project_owners",
+  ]
+
+  lines = {
+    rejected = "jsonPayload.message=\"message rejected\""
+    denied   = "jsonPayload.message=\"counted\" AND (${join(" OR ", [for one in local.sources : "jsonPayload.\"gaps.${one}.denied\">0"])})"
+    policy   = "jsonPayload.message=\"policy not in force\""
+    brake    = "jsonPayload.message=\"brake is on\""
+    failed   = "severity>=ERROR AND NOT jsonPayload.message=\"message rejected\""
+    swept    = "jsonPayload.message=\"swept\""
+  }
+  log_alerts = {
+    rejected = { title = "a message could not be read", severity = "WARNING" }
+    denied   = { title = "the responder lacks a permission", severity = "WARNING" }
+    policy   = { title = "policy.toml is not in force", severity = "ERROR" }
+    brake    = { title = "a brake holds actions", severity = "WARNING" }
+    failed   = { title = "the responder fails", severity = "ERROR" }
+  }
+}
+
+resource "google_logging_metric" "lines" {
+  for_each    = local.lines
+  project     = var.project
+  name        = "${var.name}/${each.key}"
+  description = "Lines of the responder's log: ${each.key}."
+  filter      = "${local.of_functions} AND ${each.value}"
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+  }
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_monitoring_alert_policy" "lines" {
+  for_each              = local.log_alerts
+  project               = var.project
+  display_name          = "${var.name}: ${each.value.title}"
+  combiner              = "OR"
+  severity              = each.value.severity
+  notification_channels = var.notification_channels
+  user_labels           = local.labels
+  conditions {
+    display_name = each.value.title
+    condition_threshold {
+      filter          = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.lines[each.key].name}\" AND resource.type=\"cloud_run_revision\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  alert_strategy {
+    auto_close = "86400s"
+  }
+  documentation {
+    mime_type = "text/markdown"
+    content   = "See docs/operate.md, ${each.key}."
+  }
+}
+
+resource "google_monitoring_alert_policy" "dead_letters" {
+  project               = var.project
+  display_name          = "${var.name}: dead letters wait"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = var.notification_channels
+  user_labels           = local.labels
+  conditions {
+    display_name = "a message was given up"
+    condition_threshold {
+      filter          = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+      aggregations {
+        alignment_period   = "300s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+  documentation {
+    mime_type = "text/markdown"
+    content   = "See docs/operate.md, dead letters. They are kept for seven days."
+  }
+}
+
+resource "google_monitoring_alert_policy" "backlog" {
+  project               = var.project
+  display_name          = "${var.name}: findings wait"
+  combiner              = "OR"
+  severity              = "WARNING"
+  notification_channels = var.notification_channels
+  user_labels           = local.labels
+  conditions {
+    display_name = "the oldest has waited for ten minutes"
+    condition_threshold {
+      filter          = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.findings.name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 600
+      duration        = "300s"
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+  documentation {
+    mime_type = "text/markdown"
+    content   = "See docs/operate.md, backlog."
+  }
+}
+
+resource "google_monitoring_alert_policy" "silence" {
+  project               = var.project
+  display_name          = "${var.name}: sweep is silent"
+  combiner              = "OR"
+  severity              = "ERROR"
+  notification_channels = var.notification_channels
+  user_labels           = local.labels
+  conditions {
+    display_name = "no sweep has ended for 15 minutes"
+    condition_absent {
+      filter   = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.lines["swept"].name}\" AND resource.type=\"cloud_run_revision\""
+      duration = "900s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    mime_type = "text/markdown"
+    content   = "See docs/operate.md, silence. Gaps are not filled and lost findings not found while it lasts."
+  }
+}

@@ -1,0 +1,74 @@
+# The review page: Cloud Run behind Identity-Aware Proxy, for people of the organization that are named. Its address is
+# public, since IAP stands in front of it; nobody gets past IAP but reviewers. Absent without an image.
+
+locals {
+  has_review = var.review_image != ""
+  review     = local.has_review ? { review = true } : {}
+}
+
+resource "google_service_account" "review" {
+  for_each     = local.review
+  project      = var.project
+  account_id   = "${var.name}-review"
+  display_name = "Responder: the review page"
+  depends_on   = [google_project_service.apis]
+}
+
+resource "google_cloud_run_v2_service" "review" {
+  for_each            = local.review
+  project             = var.project
+  location            = var.region
+  name                = "${var.name}-review"
+  description         = "Records, reviews and approvals, for people."
+  ingress             = "INGRESS_TRAFFIC_ALL"
+  iap_enabled         = true
+  deletion_protection = false # it holds nothing
+  labels              = local.labels
+  template {
+    service_account                  = google_service_account.review[each.key].email
+    max_instance_request_concurrency = 40
+    timeout                          = "60s"
+    encryption_key                   = var.kms_key == "" ? null : var.kms_key
+    scaling {
+      min_instance_count = 0
+      max_instance_count = 2
+    }
+    containers {
+      image = var.review_image
+      resources {
+        limits   = { cpu = "1", memory = "512Mi" }
+        cpu_idle = true
+      }
+      dynamic "env" {
+        for_each = merge(
+          { RESPONDER_SCC_PARENT = var.parent, RESPONDER_STORE = local.store },
+          { for one in google_firestore_database.actions : "RESPONDER_ACTIONS" => "firestore:${var.project}/${one.name}" },
+        )
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+    }
+  }
+  depends_on = [google_project_service.apis, google_project_iam_member.records, google_project_iam_member.actions]
+}
+
+# IAP lets the named through, and calls the service as its own agent.
+resource "google_iap_web_cloud_run_service_iam_member" "reviewers" {
+  for_each               = local.has_review ? var.reviewers : toset([])
+  project                = var.project
+  location               = var.region
+  cloud_run_service_name = google_cloud_run_v2_service.review["review"].name
+  role                   = "roles/iap.httpsResourceAccessor"
+  member                 = each.value
+}
+
+resource "google_cloud_run_v2_service_iam_member" "iap" {
+  for_each = local.review
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_service.review[each.key].name
+  role     = "roles/run.invoker"
+  member   = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-iap.iam.gserviceaccount.com"
+}

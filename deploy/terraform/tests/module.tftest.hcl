@@ -1,0 +1,140 @@
+# `terraform test`: the module with a provider that is made up, so that nothing is created anywhere.
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { number = "1234567890" }
+  }
+}
+
+variables {
+  project      = "acme-sec"
+  region       = "europe-west1"
+  parent       = "organizations/123456789012"
+  function_zip = "tests/functions.txt"
+}
+
+run "reads_only_unless_asked" {
+  command = apply
+  assert {
+    condition     = length(google_cloudfunctions2_function.act) == 0 && length(google_firestore_database.actions) == 0
+    error_message = "Nothing that acts may be there by default."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.respond.service_config[0].environment_variables.RESPONDER_READ_ONLY == "true"
+    error_message = "respond must be built without anything that changes a pod."
+  }
+  assert {
+    condition     = length(google_cloud_run_v2_service.review) == 0
+    error_message = "No review page without an image."
+  }
+  assert {
+    condition     = google_pubsub_subscription.findings.push_config[0].oidc_token[0].service_account_email == google_service_account.invoker.email
+    error_message = "The push must be signed as the invoker."
+  }
+  assert {
+    condition     = google_pubsub_subscription_iam_member.forwarding.member == "serviceAccount:service-1234567890@gcp-sa-pubsub.iam.gserviceaccount.com"
+    error_message = "Pub/Sub's agent must be able to acknowledge what it gives up."
+  }
+}
+
+run "act_is_asked_for" {
+  command = apply
+  variables {
+    with_act    = true
+    policy_file = "examples/organization/policy.toml"
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.act["act"].service_config[0].environment_variables.RESPONDER_ACTIONS == "firestore:acme-sec/responder-actions"
+    error_message = "act must have the second store."
+  }
+  assert {
+    condition     = !contains(keys(google_cloudfunctions2_function.respond.service_config[0].environment_variables), "RESPONDER_ACTIONS")
+    error_message = "respond must not have the second store."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.respond.service_config[0].environment_variables.RESPONDER_ACTION_TOPIC == google_pubsub_topic.actions[0].id
+    error_message = "respond must be able to ask act."
+  }
+  assert {
+    condition     = toset(keys(google_project_iam_member.actions)) == toset(["act"])
+    error_message = "Only act may write actions."
+  }
+}
+
+run "act_needs_a_policy" {
+  command = plan
+  variables {
+    with_act = true
+  }
+  expect_failures = [var.with_act]
+}
+
+run "a_folder_needs_its_organization" {
+  command = plan
+  variables {
+    parent = "folders/77"
+  }
+  expect_failures = [google_organization_iam_custom_role.scc]
+}
+
+run "reads_in_named_projects_alone" {
+  command = apply
+  variables {
+    cluster_projects = ["acme-shop-prod"]
+  }
+  assert {
+    condition     = toset(keys(google_organization_iam_member.investigators)) == toset(["respond-scc", "sweep-scc"])
+    error_message = "At the organization only findings may be read."
+  }
+  assert {
+    condition     = toset(keys(google_project_iam_member.reads)) == toset(["respond-acme-shop-prod", "sweep-acme-shop-prod"])
+    error_message = "The rest is read in the project that is named."
+  }
+}
+
+run "the_review_page_is_behind_iap" {
+  command = apply
+  variables {
+    review_image = "europe-docker.pkg.dev/acme-sec/responder/review@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    reviewers    = ["group:soc@acme.example"]
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.review["review"].iap_enabled
+    error_message = "IAP must be on."
+  }
+  assert {
+    condition     = toset([for one in google_cloud_run_v2_service_iam_member.iap : one.member]) == toset(["serviceAccount:service-1234567890@gcp-sa-iap.iam.gserviceaccount.com"])
+    error_message = "Only IAP's agent may call the page."
+  }
+}
+
+run "a_tag_is_no_image" {
+  command = plan
+  variables {
+    review_image = "europe-docker.pkg.dev/acme-sec/responder/review:latest"
+  }
+  expect_failures = [var.review_image]
+}
+
+run "a_private_network_for_the_way_out" {
+  command = apply
+  variables {
+    network = { network = "shared", subnetwork = "responder" }
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.respond.service_config[0].direct_vpc_network_interface[0].subnetwork == "responder"
+    error_message = "respond must go out through the subnetwork."
+  }
+}
+
+run "keys_of_our_own" {
+  command = apply
+  variables {
+    kms_key     = "projects/acme-sec/locations/europe-west1/keyRings/r/cryptoKeys/k"
+    policy_file = "examples/organization/policy.toml"
+    with_act    = true
+  }
+  assert {
+    condition     = google_storage_bucket.evidence[0].encryption[0].default_kms_key_name == var.kms_key && google_pubsub_topic.findings.kms_key_name == var.kms_key
+    error_message = "The key must be used."
+  }
+}

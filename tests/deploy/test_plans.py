@@ -1,0 +1,183 @@
+"""What deploy/terraform would make, in each of its examples, by the plan of the real core."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.environment import ROOT
+from responder import settings
+from responder.evidence import Evidence
+from tests.deploy.plans import EXAMPLES, of, resources, texts
+
+pytestmark = pytest.mark.slow
+each_example = pytest.mark.parametrize("example", EXAMPLES)
+IAM = ROOT / "deploy" / "iam"
+
+
+def granted(name: str) -> list[str]:
+    held: list[str] = yaml.safe_load((IAM / f"{name}.yaml").read_text(encoding="utf-8"))["includedPermissions"]
+    return held
+
+
+@each_example
+def test_every_subscription_keeps_a_week_never_expires_and_is_given_up_to_a_topic_that_somebody_reads(
+    plans: dict[str, Any], example: str
+) -> None:
+    found = of(plans[example], "google_pubsub_subscription")
+    pushed = {name: one for name, one in found.items() if one["push_config"]}
+    assert set(found) - set(pushed) == {"dead_letters"}
+    assert "findings" in pushed
+    for one in found.values():
+        assert one["message_retention_duration"] == "604800s"
+        assert one["expiration_policy"] == [{"ttl": ""}]
+        assert one["ack_deadline_seconds"] == 600
+    for one in pushed.values():
+        assert one["dead_letter_policy"][0]["max_delivery_attempts"] == 10
+        assert one["retry_policy"] == [{"minimum_backoff": "10s", "maximum_backoff": "600s"}]
+        assert len(one["push_config"][0]["oidc_token"]) == 1
+    # Pub/Sub's own agent may publish what it gives up, and acknowledge it in each subscription it takes it from.
+    agent = "serviceAccount:service-made-up-number@gcp-sa-pubsub.iam.gserviceaccount.com"
+    assert of(plans[example], "google_pubsub_topic_iam_member")["dead_letters"]["member"] == agent
+    members = of(plans[example], "google_pubsub_subscription_iam_member").values()
+    assert {one["subscription"] for one in members if one["member"] == agent} == {
+        one["name"] for one in pushed.values()
+    }
+
+
+@each_example
+def test_each_function_is_internal_has_its_own_account_and_as_many_threads_as_requests(
+    plans: dict[str, Any], example: str
+) -> None:
+    found = of(plans[example], "google_cloudfunctions2_function")
+    assert set(found) == {"respond", "sweep"} | ({'act["act"]'} if example == "organization" else set())
+    for name, one in found.items():
+        config = one["service_config"][0]
+        assert config["ingress_settings"] == "ALLOW_INTERNAL_ONLY"
+        assert config["min_instance_count"] == 0
+        assert config["environment_variables"]["THREADS"] == str(config["max_instance_request_concurrency"])
+        assert one["build_config"][0]["runtime"] == "python313"
+        assert one["build_config"][0]["entry_point"] == name.partition("[")[0]
+        assert config["timeout_seconds"] <= 600
+    accounts = {one["account_id"] for one in of(plans[example], "google_service_account").values()}
+    assert accounts == {f"responder-{word}" for word in ("respond", "sweep", "invoker", "build")} | (
+        {"responder-act"} if example == "organization" else set()
+    )
+
+
+@each_example
+def test_the_environment_of_each_function_is_one_that_it_starts_with(plans: dict[str, Any], example: str) -> None:
+    for name, one in of(plans[example], "google_cloudfunctions2_function").items():
+        given = one["service_config"][0]["environment_variables"] | {"K_SERVICE": name}
+        # What is known after apply only is not in the plan: the topics' names.
+        read = settings.read(given)
+        assert read.store == "firestore:acme-sec/responder-records"
+        assert read.read_only is (name in {"respond", "sweep"})
+        assert bool(read.actions) is (name == 'act["act"]')
+
+
+@each_example
+def test_only_the_invoker_may_call_a_function(plans: dict[str, Any], example: str) -> None:
+    found = of(plans[example], "google_cloud_run_v2_service_iam_member")
+    functions = {one["name"] for one in of(plans[example], "google_cloudfunctions2_function").values()}
+    assert {one["name"] for one in found.values()} == functions
+    assert {one["role"] for one in found.values()} == {"roles/run.invoker"}
+
+
+@each_example
+def test_no_role_but_the_expected_is_granted_and_nothing_to_everybody(plans: dict[str, Any], example: str) -> None:
+    roles = {one["values"].get("role") for one in resources(plans[example]) if one["type"].endswith("_iam_member")}
+    own = {None}  # custom roles, whose names are known after apply
+    assert roles - own <= {
+        "roles/run.invoker", "roles/pubsub.publisher", "roles/pubsub.subscriber",
+        "roles/iam.serviceAccountTokenCreator", "roles/artifactregistry.writer", "roles/storage.objectViewer",
+        "roles/logging.logWriter", "roles/secretmanager.secretAccessor",
+    }  # fmt: skip
+    everything = set(texts(plans[example]["planned_values"]))
+    assert not everything & {"allUsers", "allAuthenticatedUsers", "roles/owner", "roles/editor", "roles/viewer"}
+    # Additive alone: a binding or a policy would take away what somebody else has granted.
+    assert not [one["type"] for one in resources(plans[example]) if re.search(r"_iam_(?:binding|policy)$", one["type"])]
+
+
+@each_example
+def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, Any], example: str) -> None:
+    held: dict[str, list[str]] = {}
+    for kind in ("google_organization_iam_custom_role", "google_project_iam_custom_role"):
+        for one in of(plans[example], kind).values():
+            held[one["role_id"].removeprefix("Responder")] = one["permissions"]
+    assert sorted(held.pop("Findings") + held.pop("Reads")) == granted("investigator")
+    names = {"Publisher": "publisher", "DeadLetters": "analyst", "Records": "records"}
+    if example == "organization":
+        names |= {"Actions": "actions", "Evidence": "evidence", "Notifier": "notifier", "Reporter": "reporter"}
+    assert held == {role: granted(name) for role, name in names.items()}
+    if example == "organization":  # which has everything
+        assert {path.stem for path in IAM.glob("*.yaml")} == {"investigator", *names.values()}
+
+
+def test_without_act_nothing_that_acts_is_there(plans: dict[str, Any]) -> None:
+    for example in ("folder", "project"):
+        words = " ".join(texts(plans[example]["planned_values"]))
+        assert "responder-act" not in words
+        assert "evidence" not in words
+
+
+def test_only_those_that_act_may_write_the_actions_and_each_right_on_a_database_names_it(plans: dict[str, Any]) -> None:
+    found = of(plans["organization"], "google_project_iam_member")
+    assert {name for name in found if name.startswith("actions")} == {'actions["act"]'}
+    assert {name for name in found if name.startswith("records")} == {
+        f'records["{one}"]' for one in ("act", "respond", "sweep")
+    }
+    for name, one in found.items():
+        if name.startswith(("actions", "records")):
+            (condition,) = one["condition"]
+            assert condition["expression"].startswith('resource.name == "projects/acme-sec/databases/responder-')
+            assert condition["expression"].endswith(f'-{name.partition("[")[0]}"')
+
+
+def test_the_filter_hides_no_low_finding_and_the_config_is_of_the_second_api(plans: dict[str, Any]) -> None:
+    for example in EXAMPLES:
+        (one,) = of(plans[example], f"google_scc_v2_{example}_notification_config").values()
+        (streaming,) = one["streaming_config"]
+        assert 'category="Defense Evasion: Launch Code Compiler Tool In Container"' in streaming["filter"]
+        assert "severity" not in streaming["filter"]
+
+
+def test_the_database_has_each_index_of_the_file_and_expires_what_came_raw(plans: dict[str, Any]) -> None:
+    wanted = json.loads((ROOT / "deploy" / "firestore.indexes.json").read_text(encoding="utf-8"))
+    planned = [
+        (one["collection"], [(field["field_path"], field["order"] or field["array_config"]) for field in one["fields"]])
+        for one in of(plans["project"], "google_firestore_index").values()
+    ]
+    of_file = [
+        (
+            one["collectionGroup"],
+            [(field["fieldPath"], field.get("order") or field["arrayConfig"]) for field in one["fields"]],
+        )
+        for one in wanted["indexes"]
+    ]
+    assert sorted(planned) == sorted(of_file)
+    fields = of(plans["project"], "google_firestore_field").values()
+    assert sorted((one["collection"], one["field"]) for one in fields if one["index_config"]) == sorted(
+        (one["collectionGroup"], one["fieldPath"]) for one in wanted["fieldOverrides"]
+    )
+    expiring = {one["collection"]: one["ttl_config"][0]["expiration_offset"] for one in fields if one["ttl_config"]}
+    assert expiring == {"raw": "7776000s", "rejected": "7776000s"}
+
+
+def test_the_evidence_can_be_read_by_nobody_else_and_deleted_by_nobody(plans: dict[str, Any]) -> None:
+    (bucket,) = (
+        one for one in of(plans["organization"], "google_storage_bucket").values() if one["name"].endswith("evidence")
+    )
+    assert bucket["uniform_bucket_level_access"] is True
+    assert bucket["public_access_prevention"] == "enforced"
+    assert bucket["force_destroy"] is False
+    assert bucket["retention_policy"] == [{"retention_period": "7776000", "is_locked": False}]
+
+
+def test_the_alert_on_denied_gaps_knows_every_source_of_a_record(plans: dict[str, Any]) -> None:
+    found = of(plans["project"], "google_logging_metric")['lines["denied"]']["filter"]
+    assert set(re.findall(r"gaps\.(\w+)\.denied", found)) == set(Evidence.model_fields) - {"told"}
