@@ -147,7 +147,10 @@ def _entered(steps: tuple[Step, ...], old: Record | None) -> tuple[Step, ...]:
 
 def finish(record: Record, now: datetime) -> Record:
     """The record with its outcome, and `due`: when it is to be looked at again, if ever."""
-    update = {"stage": "finished", "finished": now, "due": due(record)}
+    rounds = record.provenance.rounds
+    # The first time counts: a round that was finished is not done later because the record was written again.
+    rounds = (*rounds[:-1], *(one.model_copy(update={"done": one.done or now}) for one in rounds[-1:]))
+    update = {"stage": "finished", "finished": now, "due": due(record), "rounds": rounds}
     told = closed((*record.timeline, *acts(record.actions, record.capture)), now)
     provenance = record.provenance.model_copy(update=update)
     return record.model_copy(update={"provenance": provenance, "timeline": told})

@@ -429,6 +429,7 @@ class Round(Model):
     at: datetime
     asked: tuple[str, ...]
     answered: tuple[str, ...]
+    done: datetime | None = Field(default=None, description="when the record that tells of it was finished")
 
 
 class Provenance(Model):

@@ -199,9 +199,10 @@ class _Told:
 
 
 def written(record: Record) -> datetime | None:
-    """When there was a first record of it. One that was told anew keeps the start of its first round alone."""
+    """When there was a first record of it. One of before rounds told of their end has the start of its first one."""
     rounds = record.provenance.rounds
-    return rounds[0].at if len(rounds) > 1 else record.provenance.finished
+    done = next((one.done for one in rounds if one.done), None)
+    return done or (rounds[0].at if len(rounds) > 1 else record.provenance.finished)
 
 
 def said(record: Record) -> datetime | None:

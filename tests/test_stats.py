@@ -92,6 +92,16 @@ def test_the_first_word_counts_and_a_record_told_anew_counts_from_its_first_roun
     assert (figures.to_record.median, figures.to_verdict.median, figures.to_outcome.median) == (4, 300, 120)
 
 
+def test_a_record_counts_from_the_end_of_its_first_round_however_often_it_was_told_anew() -> None:
+    record = told(0)
+    rounds = tuple(
+        Round(at=EVENT_TIME + timedelta(seconds=at), asked=(), answered=(), done=EVENT_TIME + timedelta(seconds=at + 3))
+        for at in (4, 900, 3600)
+    )
+    provenance = record.provenance.model_copy(update={"rounds": rounds, "finished": rounds[-1].done})
+    assert stats([record.model_copy(update={"provenance": provenance})]).to_record.median == 7
+
+
 def test_an_event_that_is_later_than_its_record_took_no_time() -> None:
     record = told(0)
     early = record.provenance.model_copy(update={"finished": EVENT_TIME - timedelta(seconds=2)})

@@ -143,7 +143,12 @@ def test_the_second_look_finds_what_came_later_and_the_last_one_ends_it(
         watch.tick(minutes=1)
         pipeline.sweep(later)
     record = loaded(records, record_id)
-    assert [one.kind for one in record.provenance.rounds] == ["first", "look", "look"]
+    rounds = record.provenance.rounds
+    assert [one.kind for one in rounds] == ["first", "look", "look"]
+    ends = [one.done for one in rounds if one.done]
+    assert len(ends) == 3
+    assert all(one.at <= end for one, end in zip(rounds, ends, strict=True))
+    assert ends[0] < rounds[1].at <= ends[1] < rounds[2].at
     assert record.provenance.due is None
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from responder.evidence import Found
 from responder.finding import Finding
 from responder.ports import Claim, RecordQuery, Records
-from responder.record import Record, RecordedFinding
+from responder.record import Record, RecordedFinding, Round
 
 Said = tuple[str, str, str]
 """One publication of a finding: its key, state and mute."""
@@ -30,7 +30,7 @@ class Kept(NamedTuple):
 
     findings: frozenset[str]
     pod: str
-    rounds: tuple[object, ...]
+    rounds: tuple[Round, ...]
     finished: bool
 
 
@@ -103,7 +103,7 @@ class Judge:
             raise Violation(f"I4 the record lost findings: {sorted(old.findings - new.findings)}")
         if old.pod and old.pod != new.pod:
             raise Violation(f"I6 the record spoke of pod {old.pod}, now of {new.pod or 'none'}")
-        if new.rounds[: len(old.rounds)] != old.rounds:
+        if not all(map(_goes_on, old.rounds, new.rounds)) or len(new.rounds) < len(old.rounds):
             raise Violation("I6 a round of questions that was saved is gone")
 
     def acknowledged(self, finding: Finding, others: int, records: Records, *, swept: bool) -> None:
@@ -147,6 +147,11 @@ class Judge:
         told = [said for one in kept for said in _told(one)]
         if set(told) != set(self.delivered) or len(told) != len(self.delivered):
             raise Violation(f"I1 the store tells of {sorted(told)}, and {sorted(self.delivered)} came")
+
+
+def _goes_on(old: Round, new: Round) -> bool:
+    """Whether it is the same round; its end may have come since, and never changes."""
+    return new == old or (old.done is None and new.model_copy(update={"done": None}) == old)
 
 
 def _kept(record: Record) -> Kept:
