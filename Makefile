@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
-.PHONY: help demo test check eval e2e chaos soak bench zip deploy-check lock clean
+.PHONY: help demo test check eval e2e races chaos soak bench zip deploy-check lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z.-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ eval: .venv/ready  ## triage against the corpus: confusion matrix, misses, each 
 e2e: .venv/ready  ## delivery on real parts: Pub/Sub and Firestore emulators, the function host, kills and faults
 	@$(CLEAN) $(PY) -m tests.proof --events 3
 	@$(CLEAN) $(PY) -m lab e2e
+
+races: .venv/ready  ## act: each mishap at each call, then 1,000 seeded races, against the lab
+	@$(CLEAN) $(PY) -m tests.races | grep -v '^{'
 
 chaos: .venv/ready  ## the long run of kills and faults (10 minutes and more)
 	@$(CLEAN) $(PY) -m lab chaos

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from lab import status
 from lab.exec_real import Rooted
-from lab.objects import Object, event_object, namespace_object, node_object, revision, rfc3339, uid_of
+from lab.objects import Object, created_event, event_object, namespace_object, node_object, revision, rfc3339, uid_of
 from lab.pods import controller_of, pod_object
 from lab.resources import Resource, resources_of
 from lab.scenario import ScenarioBudget, ScenarioCluster, ScenarioEvent, ScenarioNamespace, ScenarioPod
@@ -41,6 +41,8 @@ class LivePod:
     gone: datetime | None = None
     removed_by_api: bool = False
     replaced: bool = False
+    by_controller: bool = False
+    """Made in the place of another, while the lab runs."""
     deletes: int = 0
     ephemeral: list[Object] = field(default_factory=list)
     rooted: dict[str, Rooted] = field(default_factory=dict)
@@ -94,7 +96,9 @@ class ClusterState:
             case "", "namespaces":
                 return [namespace_object(lab, cluster, n) for n in self._namespaces() if wanted(n.name)]
             case "", "events":
-                events = (event_object(lab, cluster, e, self._uid_behind(e)) for e in self._events())
+                events = [event_object(lab, cluster, e, self._uid_behind(e)) for e in self._events()]
+                self._settle()
+                events += [self._created(pod) for pod in self._pods if pod.by_controller]
                 return [event for event in events if wanted(event["metadata"]["name"])]
             case _:
                 named = (w for w in self.workloads.values() if w.kind == resource.kind and wanted(w.name))
@@ -111,6 +115,12 @@ class ClusterState:
     def _events(self) -> list[ScenarioEvent]:
         happened = (e for e in self.cluster.events if self.lab.is_past(e.time))
         return sorted(happened, key=lambda e: self.lab.at(e.time))
+
+    def _created(self, pod: LivePod) -> Object:
+        """What the controller of a pod says of having made it."""
+        owner = next(one for one in self.pod_object(pod)["metadata"]["ownerReferences"] if one.get("controller"))
+        told = (owner["apiVersion"], owner["kind"], owner["name"])
+        return created_event(self.cluster, told, pod.scenario.name, pod.scenario.namespace, pod.created)
 
     def _uid_behind(self, event: ScenarioEvent) -> str:
         """The UID of the pod that had the event's name at the event's time."""
@@ -250,6 +260,7 @@ class ClusterState:
             number = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:6], "big")
             name = f"{base}-" + "".join(_ALPHABET[number // len(_ALPHABET) ** place % 27] for place in range(5))
         self._add(pod.scenario.model_copy(update={"name": name}), now, uid=self._next_uid(pod.scenario))
+        self._pods[-1].by_controller = True
 
     def _next_uid(self, scenario: ScenarioPod) -> str:
         return uid_of(self.cluster, "Pod", scenario.namespace, scenario.name, generation=len(self._pods))

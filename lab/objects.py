@@ -213,3 +213,28 @@ def event_object(lab: Lab, cluster: ScenarioCluster, event: ScenarioEvent, pod_u
         "count": 1,
         "type": event.type,
     }
+
+
+def created_event(
+    cluster: ScenarioCluster, owner: tuple[str, str, str], pod: str, namespace: str, at: datetime
+) -> Object:
+    """The `Event` that a controller writes about itself when it makes a pod; `owner` is apiVersion, kind, name."""
+    api_version, kind, name = owner
+    told = f"{name}.{uid_of(cluster, 'Event', namespace, pod).replace('-', '')[:16]}"
+    message = f"create Pod {pod} in StatefulSet {name} successful" if kind == "StatefulSet" else f"Created pod: {pod}"
+    component = f"{kind.lower()}-controller"
+    return {
+        "kind": "Event",
+        "apiVersion": "v1",
+        "metadata": metadata(name=told, uid=uid_of(cluster, "Event", namespace, told), created=at, namespace=namespace),
+        "involvedObject": {"kind": kind, "namespace": namespace, "name": name, "apiVersion": api_version},
+        "reason": "SuccessfulCreate",
+        "message": message,
+        "source": {"component": component},
+        "reportingComponent": component,
+        "reportingInstance": "",
+        "firstTimestamp": rfc3339(at),
+        "lastTimestamp": rfc3339(at),
+        "count": 1,
+        "type": "Normal",
+    }

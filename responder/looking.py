@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from responder.errors import Unanswered
-from responder.evidence import OwnerRef, Pod
+from responder.evidence import Pod
 from responder.ports import Clock
 from responder.record import Outcome, Replacement
 
@@ -57,25 +57,6 @@ def look(
         sleep(min(_EVERY, left))
     # A mark of deletion is never taken back: what could not be read afterwards does not undo it.
     return marked or seen
-
-
-def replacement(
-    read: Callable[[], Pod], *, uid: str, owner: OwnerRef | None, now: Clock, image_digest: str = ""
-) -> Replacement | None:
-    """The pod that a StatefulSet made under the name of the one with this UID; None where there is none, or none yet.
-
-    None for every other owner too: their pods take new names, and a pod is read by its name alone. Unanswered where the
-    cluster did not answer.
-    """
-    if owner is None or owner.kind != "StatefulSet":
-        return None
-    try:
-        pod = read()
-    except Unanswered as error:
-        if error.why == "not_found":
-            return None
-        raise
-    return None if pod.uid == uid else _replacement(pod, now(), image_digest)
 
 
 def _seen(read: Callable[[], Pod], uid: str, now: Clock, quiet: datetime | None, image_digest: str) -> Outcome:

@@ -114,6 +114,9 @@ class Kubernetes(Protocol):
     def pod_events(self, namespace: str, name: str) -> tuple[KubeEvent, ...]:
         """Events about a pod of that name, oldest first; of its predecessors too, as long as the cluster keeps them."""
 
+    def created_pods(self, namespace: str, owner: OwnerRef, since: datetime) -> tuple[str, ...]:
+        """Names of the pods that this owner made since then, by its own events, latest first; kept for an hour."""
+
     def workload(self, namespace: str, ref: OwnerRef) -> Workload:
         """A controller of any kind, custom resources included."""
 

@@ -12,14 +12,16 @@ from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
 from responder.evidence import Found, Pod
 from responder.looking import MAY_YET_SEND, STILL_RUNS, look
 from responder.policy import ProjectPolicy
-from responder.ports import Access, Acting, Claim, Intended, Intent, Limit, Remover, World
+from responder.ports import Access, Acting, Claim, Intended, Intent, Kubernetes, Limit, Remover, World
 from responder.record import Action, Outcome, OutcomeKind, Record
+from responder.watching import compiles_again, replacement
 
 _AGAIN: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _LEASE: Final = timedelta(minutes=8)
 _LOOK: Final = timedelta(seconds=20)
 """How long beyond the pod's grace its end is waited for; what is still there then is looked at by the next call."""
+GONE: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "replaced"})
 FINAL: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "gone", "replaced", "failed"})
 
 
@@ -107,24 +109,35 @@ def _intent(record: Record, now: datetime) -> Intent:
 def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Intended, *, mine: bool = False) -> Record:
     """The request may have left: look, and say what is there. It is never sent again.
 
-    `mine`: this worker sent it. Another one's may leave yet, however dead it seems.
+    `mine`: this worker sent it. Another one's may leave yet, however dead it seems. Once the pod is gone, what came in
+    its place is looked at: at once, and at the end of the watch.
     """
-    if done.state == "settled":
-        if record.outcome.kind == done.outcome:
-            return closed(world, claim, record, due=None)
-        detail = done.steps[-1].partition(": ")[2] if done.steps else ""
-        outcome = Outcome(kind=_kind(done.outcome), detail=detail, at=world.now())
-        return closed(world, claim, told(record, outcome, done), due=None)
-    subject, wait = record.provenance.subject, timedelta(seconds=record.decision.grace_seconds) + _LOOK
     try:
         kube = world.connect(access(world, record))
     except Unanswered as error:
-        return _still_unknown(world, claim, record, done, error)
+        outcome = Outcome(kind="unknown", detail=f"the pod could not be read: {error.detail}", at=world.now())
+        if done.state == "settled":
+            outcome = _settled(record, done, world.now())
+        return closed(world, claim, told(record, outcome, done), due=_minute_on(world, outcome))
+    if done.state == "settled":
+        outcome = _settled(record, done, world.now())
+    else:
+        outcome = _looked(world, acting, kube, record, done, mine=mine)
+        acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
+        world.records.count(f"act.{outcome.kind}")
+    record = told(record, outcome, done)
+    if outcome.kind not in GONE:
+        return closed(world, claim, record, due=_minute_on(world, outcome))
+    return _watched(world, acting, claim, record, kube, done)
+
+
+def _looked(world: World, acting: Acting, kube: Kubernetes, record: Record, done: Intended, *, mine: bool) -> Outcome:
+    subject, wait = record.provenance.subject, timedelta(seconds=record.decision.grace_seconds) + _LOOK
 
     def read() -> Pod:
         return kube.pod(subject.namespace, subject.pod)
 
-    outcome = look(
+    return look(
         read,
         uid=done.intent.uid,
         until=world.now() + wait,
@@ -133,15 +146,36 @@ def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Inten
         quiet=done.sent_at + (STILL_RUNS if mine else MAY_YET_SEND) if done.sent_at else None,
         image_digest=done.intent.image_digest,
     )
-    acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
-    world.records.count(f"act.{outcome.kind}")
-    due = None if outcome.kind in FINAL else world.now() + _AGAIN
-    return closed(world, claim, told(record, outcome, done), due=due)
 
 
-def _still_unknown(world: World, claim: Claim, record: Record, done: Intended, error: Unanswered) -> Record:
-    outcome = Outcome(kind="unknown", detail=f"the pod could not be read: {error.detail}", at=world.now())
-    return closed(world, claim, told(record, outcome, done), due=world.now() + _AGAIN)
+def _settled(record: Record, done: Intended, now: datetime) -> Outcome:
+    """What was seen for good, by whoever saw it: the record's own word where it is the same."""
+    if record.outcome.kind == done.outcome:
+        return record.outcome
+    detail = done.steps[-1].partition(": ")[2] if done.steps else ""
+    return Outcome(kind=_kind(done.outcome), detail=detail, at=now)
+
+
+def _minute_on(world: World, outcome: Outcome) -> datetime | None:
+    return None if outcome.kind in FINAL else world.now() + _AGAIN
+
+
+def _watched(world: World, acting: Acting, claim: Claim, record: Record, kube: Kubernetes, done: Intended) -> Record:
+    """The record with what came in the pod's place; looked at once more when the watch is over."""
+    sent, now = done.sent_at or done.intent.at, world.now()
+    new = replacement(kube, record, since=sent, now=world.now, sleep=acting.sleep)
+    again = compiles_again(world.records, record, sent)
+    if new is not None:
+        new = new.model_copy(update={"compiles_again": again})
+    outcome = record.outcome.model_copy(update={"replacement": new})
+    project = _project(world, record)
+    over = sent + timedelta(minutes=project.watch_minutes if project else 0)
+    return closed(world, claim, record.model_copy(update={"outcome": outcome}), due=over if now < over else None)
+
+
+def _project(world: World, record: Record) -> ProjectPolicy | None:
+    subject = record.provenance.subject
+    return world.policy().of(subject.project_id, subject.project_number) if world.policy else None
 
 
 # --- what did not happen ----------------------------------------------------------------------------------------------

@@ -135,6 +135,13 @@ class FakeKubernetes:
         self.calls.add("namespace")
         return Namespace(name=name, labels={}, annotations={"owner": "shop@acme.example"})
 
+    def created_pods(self, namespace: str, owner: OwnerRef, since: datetime) -> tuple[str, ...]:
+        self.calls.add("created_pods")
+        assert namespace
+        assert owner.name
+        assert since.tzinfo
+        return ()
+
     def pod_events(self, namespace: str, name: str) -> tuple[KubeEvent, ...]:
         self.calls.add("pod_events")
         assert namespace

@@ -14,7 +14,7 @@ from lab.scenario import load
 from responder import act
 from responder.capture import custody
 from responder.policy import Policy
-from responder.ports import Approval, Brake
+from responder.ports import Approval, Brake, Precedent
 from responder.record import Record
 from tests.scene import APPROVE, AUTO, POD, SCENARIOS, UID, Scene, scene
 
@@ -38,7 +38,46 @@ def test_where_a_project_opted_in_exactly_the_findings_pod_is_deleted_and_seen_g
         assert (action.uid, action.pod, action.result) == (UID, POD, "deleted")
         assert here.deletes() == [UID]
         assert any(entry.lane == "action" for entry in done.timeline)
-        assert done.provenance.act == "done"
+
+
+def test_what_the_owner_made_instead_is_seen_and_watched(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"watch_minutes": "7"}) as here:
+        done = here.act()
+        new = done.outcome.replacement
+        assert new is not None
+        (made,) = here.lab.calls("cluster.pod.created")
+        assert (new.name, new.uid, new.same_image) == (made["name"], made["uid"], True)
+        assert (new.compiles_again, done.provenance.act) == ("", "wanted")
+        here.lab.advance(timedelta(minutes=8))
+        over = here.act()
+        assert (over.provenance.act, over.outcome.kind) == ("done", "deleted")
+        assert over.outcome.replacement is not None
+        assert over.outcome.replacement.seen_at > new.seen_at
+        assert here.deletes() == [UID]
+
+
+@pytest.mark.parametrize(("minutes", "same_owner", "is_told"), [(3, True, True), (3, False, False), (-3, True, False)])
+def test_a_later_record_of_the_same_workload_is_told_with_the_replacement(
+    tmp_path: Path, minutes: int, same_owner: bool, is_told: bool
+) -> None:
+    with scene(tmp_path, AUTO) as here:
+        outside = here.world
+
+        class Knowing:
+            """The store, with one more record of the past or of later."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(outside.records, name)
+
+            def history(self, *_args: object, **_more: object) -> tuple[Precedent, ...]:
+                at = here.lab.now() + timedelta(minutes=minutes)
+                known = {"verdict": "malicious", "reviewed": None, "same_image": True, "same_shape": True}
+                return (Precedent(record_id="a", window_start=at, same_owner=same_owner, **known),)  # type: ignore[arg-type] # as above
+
+        done = act.act(dataclasses.replace(outside, records=Knowing()), here.id)
+        assert done is not None
+        assert done.outcome.replacement is not None
+        assert done.outcome.replacement.compiles_again == ("a" if is_told else "")
 
 
 @pytest.mark.parametrize("again", range(3))

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from responder.errors import Refused, Unanswered, Unconfirmed, Why
-from responder.evidence import ContainerState, OwnerRef, Pod
-from responder.looking import STILL_RUNS, look, replacement
+from responder.evidence import ContainerState, Pod
+from responder.looking import STILL_RUNS, look
 from responder.record import Outcome
 from tests.apimodel import NAME, NAMESPACE, START, Model, Trouble, shown
 
@@ -164,39 +164,6 @@ def test_it_ends_where_the_clock_stands_still() -> None:
     watch = Watch([UNTOUCHED])
     outcome = look(watch.read, uid=UID, until=START + timedelta(days=1), now=watch.now, sleep=lambda _: None)
     assert (outcome.kind, watch.reads) == ("failed", 300)
-
-
-# --- the replacement --------------------------------------------------------------------------------------------------
-
-
-def owned_by(kind: str) -> OwnerRef:
-    return OwnerRef(api_version="apps/v1", kind=kind, name="web", uid="r")
-
-
-def replaced(answer: Read, kind: str = "StatefulSet") -> str | None:
-    watch = Watch([answer])
-    found = replacement(watch.read, uid=UID, owner=owned_by(kind), now=watch.now)
-    return found.uid if found else None
-
-
-def test_a_stateful_sets_next_pod_is_found_by_its_name() -> None:
-    assert replaced(shown(OTHER)) == OTHER
-
-
-def test_the_old_pod_is_not_its_own_replacement_and_a_missing_one_is_none() -> None:
-    assert (replaced(MARKED), replaced("not_found")) == (None, None)
-
-
-@pytest.mark.parametrize("kind", ["ReplicaSet", "DaemonSet", "Job"])
-def test_of_other_owners_no_replacement_is_claimed(kind: str) -> None:
-    assert replaced(shown(OTHER), kind) is None
-    watch = Watch([shown(OTHER)])
-    assert replacement(watch.read, uid=UID, owner=None, now=watch.now) is None
-
-
-def test_a_cluster_that_does_not_answer_is_not_told_as_no_replacement() -> None:
-    with pytest.raises(Unanswered):
-        replaced("denied")
 
 
 # --- a thousand races -------------------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ RULES: Final = (
 )
 """Custom controllers take a rule each, which only the cluster's owner knows; the answer of `workload` names it."""
 
+_MADE: Final = re.compile(r"(?:Created pod: |create Pod )([a-z0-9.-]{1,253})(?: in StatefulSet \S+ successful)?$")
+
 _BUILT_IN: Final = {
     # (API group, kind): plural. A Node owns its static pods.
     ("", "Node"): "nodes",
@@ -118,6 +120,26 @@ class Cluster:
         with asking:
             events = [_objects.event(item) for item in found]
         return tuple(sorted(events, key=lambda e: e.last_seen or e.first_seen or _EARLIEST))
+
+    def created_pods(self, namespace: str, owner: OwnerRef, since: datetime) -> tuple[str, ...]:
+        """From the events `SuccessfulCreate` of the owner: `Created pod: NAME` (k8s.io/kubernetes/pkg/controller).
+
+        A StatefulSet's says `create Pod NAME in StatefulSet ... successful`. A name that is none is not taken.
+        """
+        _check("namespace", namespace)
+        _check("workload", owner.name)
+        about = (
+            f"involvedObject.kind={owner.kind},involvedObject.name={owner.name},involvedObject.namespace={namespace}"
+        )
+        asking = _asking("list", "events", namespace)
+        query = {"fieldSelector": about, "limit": str(_EVENTS)}
+        found = self._listed(f"/api/v1/namespaces/{namespace}/events", asking, "EventList", query)
+        with asking:
+            events = [_objects.event(item) for item in found]
+        since = since.replace(microsecond=0)  # as an event's times are
+        made = [e for e in events if e.reason == "SuccessfulCreate" and e.last_seen and e.last_seen >= since]
+        told = sorted((e.last_seen or since, match[1]) for e in made if (match := _MADE.match(e.message)))
+        return tuple(dict.fromkeys(name for _, name in reversed(told) if names.is_valid("pod", name)))
 
     def workload(self, namespace: str, ref: OwnerRef) -> Workload:
         """The controller that `ref` names; its `how_known` says so where the cluster has another of that name now."""
