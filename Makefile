@@ -34,7 +34,7 @@ e2e: .venv/ready  ## delivery on real parts: Pub/Sub and Firestore emulators, th
 	@$(CLEAN) $(PY) -m lab e2e
 
 races: .venv/ready  ## act: each mishap at each call, then 1,000 seeded races, against the lab
-	@$(CLEAN) $(PY) -m tests.races | grep -v '^{'
+	@$(CLEAN) $(PY) -m tests.races
 
 chaos: .venv/ready  ## the long run of kills and faults (10 minutes and more)
 	@$(CLEAN) $(PY) -m lab chaos

@@ -23,8 +23,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="race-") as folder:
-        calls = play(Path(folder), {}).calls
+    calls = _quiet(lambda folder: play(folder, {})).calls
     started = time.monotonic()
     single = [(number, what) for number in range(len(calls)) for what in HAPPENS]
     seeds = range(given.first, given.first + given.count)
@@ -57,14 +56,18 @@ def _seeded(seed: int) -> tuple[str, str, str]:
 
 
 def _played(race: Callable[[Path], Told]) -> tuple[str, str, str]:
+    told = _quiet(race)
+    return told.record.outcome.kind, told.wrong, " | ".join(told.story)
+
+
+def _quiet(race: Callable[[Path], Told]) -> Told:
     # The product's log lines of a thousand races are nobody's.
     with (
         tempfile.TemporaryDirectory(prefix="race-") as folder,
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),
     ):
-        told = race(Path(folder))
-    return told.record.outcome.kind, told.wrong, " | ".join(told.story)
+        return race(Path(folder))
 
 
 if __name__ == "__main__":
