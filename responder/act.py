@@ -57,7 +57,12 @@ def act(world: World, record_id: str) -> Record | None:
     with _held(world, claim):
         # Read again under the claim: another may have acted between the two.
         record = world.records.load(record_id) or record
-        return _act(world, acting, claim, record)
+        done = _act(world, acting, claim, record)
+    if world.telling is not None:
+        from responder import telling  # noqa: PLC0415 - only where somebody is told
+
+        telling.tell(world, record_id)
+    return done
 
 
 def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:

@@ -41,7 +41,7 @@ def sweep() -> None:
     with said():
         world = _world()
         swept = _counted(world, lambda world: _pipeline().sweep(world))
-        late = f"{swept.published} records had still to be sent out"
+        late = f"{swept.published} records had still to be sent out, {swept.told} to be told"
         typer.echo(f"{swept.due} records were due, {swept.found} findings were new, {late}")
         if swept.cut:
             typer.echo("its time ran out: the next sweep goes on from there", err=True)

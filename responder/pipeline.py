@@ -88,7 +88,7 @@ class Swept(NamedTuple):
     """What one sweep did: records that were due, records sent out late, findings whose message never came.
 
     `scc` is why Security Command Center could not be asked for those; empty where it could. `cut` is whether its time
-    ran out: the next sweep goes on.
+    ran out: the next sweep goes on. `told` are records of which something was left to tell, and nothing is now.
     """
 
     due: int
@@ -96,6 +96,7 @@ class Swept(NamedTuple):
     found: int
     scc: str = ""
     cut: bool = False
+    told: int = 0
 
 
 class Progress(NamedTuple):
@@ -128,6 +129,7 @@ def sweep(world: World) -> Swept:
     for record_id in world.records.wanting(now) if world.summons else ():
         with apart:
             _summon(world, record_id)
+    told = _tell_the_rest(world, now + _SWEEP * 3 / 4, apart)
     try:
         with apart:
             found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=now + _SWEEP)
@@ -135,7 +137,8 @@ def sweep(world: World) -> Swept:
         world.records.count(f"sweep.scc_{error.why}")
         scc = error.why
     apart.raise_first()
-    return Swept(due=due, published=sent, found=found, scc=scc, cut=due < len(lines) or world.now() >= now + _SWEEP)
+    cut = due < len(lines) or world.now() >= now + _SWEEP
+    return Swept(due=due, published=sent, found=found, scc=scc, cut=cut, told=told)
 
 
 class _Apart:
@@ -221,6 +224,7 @@ def _drive(world: World, line: RecordLine, now: datetime) -> None:
             seen = _investigate(world, claim, target, "scc", "joined")
     _publish(world, line.id)
     _summon_where_wanted(world, line.id)
+    _tell(world, line.id)
 
 
 def _batches(found: Iterator[Published]) -> Iterator[list[Published]]:
@@ -243,6 +247,22 @@ def _summon(world: World, record_id: str) -> None:
         world.records.count("summoned")
     except Unanswered as error:
         world.records.count(f"summon.{error.why}")
+
+
+def _tell(world: World, record_id: str) -> None:
+    """Tell people and SCC of a finished record, where anybody is to be told; what fails here is told by the sweep."""
+    if world.telling is not None:
+        from responder import telling  # noqa: PLC0415 - only where somebody is told
+
+        telling.tell(world, record_id)
+
+
+def _tell_the_rest(world: World, end: datetime, apart: _Apart) -> int:
+    if world.telling is None:
+        return 0
+    from responder import telling  # noqa: PLC0415 - only where somebody is told
+
+    return telling.sweep(world, end, apart)
 
 
 def _publish(world: World, record_id: str) -> bool:
@@ -285,6 +305,7 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
             seen = _investigate(world, claim, target, "scc", "joined")
     _publish(world, claim.record_id)
     _summon_where_wanted(world, claim.record_id)
+    _tell(world, claim.record_id)
 
 
 def _note(world: World, claim: Claim) -> int:

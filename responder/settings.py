@@ -37,6 +37,7 @@ class Settings:
     endpoints: tuple[str, ...] = ("dns", "public", "private")
     records_topic: str = ""
     triage: str = ""
+    notices: str = ""
     evidence: str = "evidence"
     policy: str = ""
     action_topic: str = ""
@@ -204,6 +205,7 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_DEADLINE_SECONDS": ("deadline", _deadline),
     "RESPONDER_OWNER_KEYS": ("owner_keys", _list),
     "RESPONDER_TRIAGE": ("triage", _file),
+    "RESPONDER_NOTICES": ("notices", _file),
     "RESPONDER_CONSOLE": ("console", _console),
     "RESPONDER_ENDPOINTS": ("endpoints", _endpoints),
     "RESPONDER_RECORDS_TOPIC": ("records_topic", _topic),

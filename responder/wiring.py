@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
     from responder.live.iap import Iap
-    from responder.ports import Access, Acting, Actions, Clock, Kubernetes, Records, Summons, World
+    from responder.notices.config import ChannelConfig
+    from responder.ports import Access, Acting, Actions, Clock, Kubernetes, Records, Summons, Telling, World
     from responder.settings import Settings
     from responder.triage import Tuning
 
@@ -136,6 +137,7 @@ def _build(settings: Settings) -> World:
         outbox=wrap("outbox", outbox) if outbox else None,
         tuning=_Tuned(settings.triage) if settings.triage else None,
         policy=policy(settings),
+        telling=_telling(google, settings) if settings.notices else None,
         summons=wrap("summons", _summons(google, settings)) if settings.action_topic else None,
     )
 
@@ -317,6 +319,32 @@ def _summons(google: Google, settings: Settings) -> Any:
         return Summons(google.publisher(), settings.action_topic)
 
     return _Later(build)
+
+
+def _telling(google: Google, settings: Settings) -> Telling:
+    from responder.notices.in_force import Noticed  # noqa: PLC0415 - only where somebody is told
+    from responder.ports import Telling  # noqa: PLC0415 - pydantic only once it is needed
+
+    def webhooks() -> Any:
+        from responder.live.webhooks import Webhooks  # noqa: PLC0415 - heavy
+
+        return Webhooks(google, os.environ)
+
+    def write_back() -> Any:
+        from responder.live.write_back import WriteBack  # noqa: PLC0415 - heavy
+
+        return WriteBack(google.securitycenter())
+
+    hooks, wrap = _Later(webhooks), _Installed.wrap
+
+    def channel_of(config: ChannelConfig) -> Any:
+        return hooks.make()(config)
+
+    return Telling(
+        notices=Noticed(settings.notices),
+        channel=wrap("channel", channel_of),
+        write_back=wrap("write_back", _Later(write_back)),
+    )
 
 
 def _rest(google: Google, name: str) -> Any:
