@@ -202,7 +202,7 @@ def test_a_sweep_finds_what_never_came_and_sends_it_out(here: Ground) -> None:
     here.minutes_later = 10
     done = here("sweep", RESPONDER_RECORDS_TOPIC=TOPIC)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "0 records were due, 3 findings were new, 0 records had still to be sent out\n"
+    assert done.stdout == "0 records were due, 3 findings were new, 0 records had still to be sent out, 0 to be told\n"
     *_, message = here.waiting(subscription)
     with here.records() as records:
         (line,) = records.list(RecordQuery())
