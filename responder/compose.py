@@ -89,7 +89,7 @@ def compose(
 
 
 def _investigated(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning) -> Record:
-    redactor, old = Redactor(), material.old
+    redactor = Redactor()
     findings = tuple(_recorded(redactor, _as_confirmed(one, material)) for one in material.findings)
     finding = redactor.finding(material.finding)
     latest = material.rounds[-1].at
@@ -97,6 +97,10 @@ def _investigated(material: Material, settings: Settings, precedents: Precedents
     told = (finding, material.target, evidence, settings.console)
     whose = owner(finding, evidence, settings.owner_keys)
     sheet = runbook.sheet(*told, contacts=whose.contacts, log_window=settings.log_window)
+    old = material.old
+    if old is not None and old.capture is not None:
+        capture, artifacts = runbook.with_commands(*told, old.capture, old.artifacts)
+        old = old.model_copy(update={"capture": capture, "artifacts": artifacts})
     artifacts = old.artifacts if old else ()
     case = Case.of_record(findings, material.target, evidence, None, latest)
     traits = traits_of(case)

@@ -318,6 +318,8 @@ def test_the_files_are_taken_sealed_and_verified_before_the_pod_goes(tmp_path: P
         taken = {one.path: one for one in done.artifacts if one.status == "captured"}
         assert "/tmp/.x/k.c" in taken
         assert taken["/tmp/.x/k.c"].role == "source"
+        assert "cp --container=checkout -- shop/checkout-7d9f8c5b4-x2k9p:/tmp/.x/k.c" in taken["/tmp/.x/k.c"].by_hand
+        assert "--target=checkout" in done.capture.by_hand[0].value
         acting = here.world.act
         assert acting is not None
         assert {one.kind for one in custody.verify(done, acting.evidence)} == {"intact"}

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from responder.evidence import Evidence, OwnerContact
 from responder.finding import Finding, Mitre, Target
-from responder.record import ByHand, Command, Plan, Step, StepStatus, Technique
+from responder.record import Artifact, ByHand, Capture, Command, Plan, Step, StepStatus, Technique
 from responder.runbook import commands as by_hand
 from responder.runbook import links as pages
 from responder.runbook import parts
@@ -74,6 +74,25 @@ def sheet(
     names = known(finding, target, evidence, console, contacts, log_window)
     made, urls = by_hand.commands(names), pages.links(names)
     return Sheet(steps=_steps(names, made, urls), links=urls, commands=made, plan=_plan(names))
+
+
+def with_commands(
+    finding: Finding,
+    target: Target,
+    evidence: Evidence,
+    console: str,
+    capture: Capture,
+    artifacts: tuple[Artifact, ...],
+) -> tuple[Capture, tuple[Artifact, ...]]:
+    """The capture and its files with the lines that take them by hand; without, where no command may touch the pod."""
+    names = known(finding, target, evidence, console, (), LOG_WINDOW)
+    beside = by_hand.shell_beside(names)
+    lines = (ByHand(title=beside.title, kind="command", value=beside.text),) if beside else ()
+    told = []
+    for number, one in enumerate(artifacts, start=1):
+        line = by_hand.copy_of(names, one.path, number=number)
+        told.append(one.model_copy(update={"by_hand": line.text if line else ""}))
+    return capture.model_copy(update={"by_hand": lines}), tuple(told)
 
 
 def steps(
