@@ -76,6 +76,7 @@ def _desk(chosen: Settings, port: int) -> Desk:
         summons=wiring.summons(chosen) if chosen.action_topic else None,
         hosts=frozenset() if is_proxied else frozenset(called),
         secure=is_proxied,
+        console=chosen.console,
     )
 
 

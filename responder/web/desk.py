@@ -15,7 +15,7 @@ class Desk:
     """Everything behind the page. `actions` None: brakes and approvals are shown nowhere and answered nowhere.
 
     `hosts` are the names under which it may be called; empty: any, since who asks is proven by a signature then.
-    `secure` is True where browsers reach it over https.
+    `secure` is True where browsers reach it over https. `console` is where links to the console begin.
     """
 
     records: Records
@@ -27,3 +27,4 @@ class Desk:
     summons: Summons | None = None
     hosts: frozenset[str] = frozenset()
     secure: bool = False
+    console: str = "https://console.cloud.google.com"

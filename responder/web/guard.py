@@ -45,7 +45,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Guard:
-    """An ASGI middleware. Behind it `request.state` has `person`, `cookie` and, for a POST, `form`."""
+    """An ASGI middleware. Behind it `request.state` has `person`, `cookie`, `console` and, for a POST, `form`."""
 
     def __init__(self, app: App, desk: Desk) -> None:
         self._app = app
@@ -91,6 +91,7 @@ class Guard:
         if not person.may("viewer"):
             return PlainTextResponse(f"{name} has no role here.\n", 403)
         request.state.person = person
+        request.state.console = desk.console
         request.state.cookie = self._cookie(request) or fresh
         return await self._form(request) if request.method == "POST" else None
 

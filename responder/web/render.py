@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -19,6 +20,7 @@ from starlette.responses import HTMLResponse
 from responder import report
 from responder.web import tokens
 
+_PAGES: Final = ("attack.mitre.org", "cloud.google.com")
 WORDS: Final = {
     "true_positive": "true positive",
     "benign_true_positive": "benign true positive",
@@ -38,7 +40,9 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     def token(path: str) -> str:
         return tokens.token(state.cookie, state.person.name, path)
 
-    text = _environment().get_template(template).render(person=state.person, token=token, **values)
+    text = (
+        _environment().get_template(template).render(person=state.person, token=token, console=state.console, **values)
+    )
     # A lone surrogate, which JSON can carry and UTF-8 cannot, was written out by `visible`; none may end the page.
     return HTMLResponse(text.encode("utf-8", "backslashreplace"), status)
 
@@ -59,15 +63,21 @@ def _shown(value: Any) -> Any:
     return value
 
 
-def link(address: str) -> str:
-    """The address where it may be opened: https with a host, or a mailbox; else empty."""
+@pass_context
+def link(context: Context, address: str) -> str:
+    """The address where a record may lead to it: the console, a page of `_PAGES`, a mailbox; else empty.
+
+    Whoever can write the store could else send the analyst anywhere from a page that is trusted.
+    """
     if not address.isascii() or not address.isprintable():
         return ""
     try:
-        parts = urlsplit(address)
+        parts, console = urlsplit(address), urlsplit(str(context["console"]))
     except ValueError:
         return ""
-    return address if (parts.scheme == "https" and parts.netloc) or parts.scheme == "mailto" else ""
+    if parts.scheme == "mailto":
+        return address
+    return address if parts.scheme == "https" and parts.netloc in {console.netloc, *_PAGES} else ""
 
 
 def words(name: str) -> str:
