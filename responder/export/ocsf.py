@@ -63,6 +63,7 @@ def event(record: Record) -> dict[str, Any]:
         "status": status,
         "verdict_id": verdict_id,
         "verdict": caption,
+        "is_alert": record.triage.verdict in {"malicious", "suspicious"} and record.review.state != "closed",
         "message": report.summary(record),
         **_history(record),
         **_risk(record),

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from responder import log
 from responder.errors import StoreError, Unanswered
-from responder.web import acts, downloads, health, queue, record_page
+from responder.web import acts, downloads, figures, health, queue, record_page
 from responder.web.desk import Desk
 from responder.web.guard import Guard
 from responder.web.render import page
@@ -41,6 +41,7 @@ def application(desk: Desk) -> Starlette:
         at("/records/{record_id}/approval", acts.answer, "POST"),
         at("/records/{record_id}/raw/{n:int}", downloads.raw),
         at("/health", health.health),
+        at("/stats", figures.figures),
         at("/health/rejected/{digest}", downloads.rejected),
         at("/records/{record_id}/export/{form}", downloads.exported),
         at("/brake", acts.brake, "POST"),

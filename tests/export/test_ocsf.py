@@ -36,6 +36,7 @@ def test_every_verdict_and_severity_has_its_number(verdict: Verdict, severity: S
     assert problems(event, KNOWN) == []
     assert event["severity"].upper() == severity
     assert event["risk_score"] == 61
+    assert event["is_alert"] is (verdict in {"malicious", "suspicious"})
     assert event["verdict_id"] == {"benign": 5, "insufficient_data": 7}.get(verdict, 4)
 
 
@@ -46,6 +47,7 @@ def test_a_persons_word_closes_the_event_and_goes_before_the_machines(verdict: R
     event = ocsf.event(a_record(review=Review(state="closed", verdict=verdict, history=(entry,))))
     assert problems(event, KNOWN) == []
     assert (event["verdict_id"], event["status"], event["type_uid"]) == (number, "Resolved", 200403)
+    assert event["is_alert"] is False
     assert (event["assignee"], event["time"]) == ({"name": "kim@acme.test"}, round(at.timestamp() * 1000))
 
 
