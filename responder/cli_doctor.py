@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -21,7 +22,9 @@ _WORDS: Final = {"ok": "ok", "advice": "advice", "wrong": "WRONG", "not_checked"
 
 def register(app: typer.Typer) -> None:
     """Add `doctor`."""
-    app.command(help=f"Check the deployment, step by step, each with its mend. It changes nothing.\n\n{CODES}")(doctor)
+    app.command(
+        help=f"Check the deployment step by step, each with its mend; it reads, but for --send-test.\n\n{CODES}"
+    )(doctor)
 
 
 def doctor(
@@ -31,18 +34,25 @@ def doctor(
     namespace: Annotated[
         list[str] | None, typer.Option(help="a namespace in which act may act; may be repeated")
     ] = None,
+    send_test: Annotated[
+        bool,
+        typer.Option("--send-test", help="then publish a marked finding, which can never act, and await its record"),
+    ] = False,
+    wait: Annotated[int, typer.Option(min=5, max=900, help="seconds for which the record is awaited")] = 180,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
     """Every check is a line; the exit code says the worst of them."""
     with said():
         from responder import settings, wiring  # noqa: PLC0415 - `--help` must not load Google's clients
         from responder.doctor.examine import examine  # noqa: PLC0415 - the same
+        from responder.doctor.trial import run  # noqa: PLC0415 - the same
 
         read = settings.read(os.environ)
         case = wiring.doctor(read, tuple(project or ()), tuple(namespace or ()))
         case = _with_projects(case, project)
         found: Counter[str] = Counter()
-        for line in examine(case):
+        test = run(case, wiring.trial(read, wait)) if send_test else ()
+        for line in chain(examine(case), test):
             found[line.outcome] += 1
             typer.echo(json.dumps(asdict(line)) if as_json else shown(line))
         if not as_json:

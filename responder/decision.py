@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerRef, Pod, Project, SccFinding, Workload
+from responder.finding import TEST_MARK
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
 from responder.record import Capture, Decision, Guard, Record, RecordedFinding
@@ -202,6 +203,14 @@ def _mode_allows(s: Situation) -> Answer:
 
 
 # --- whether the finding stands ---------------------------------------------------------------------------------------
+
+
+def _not_a_test(s: Situation) -> Answer:
+    """The mark takes power away and gives none: whoever forges it holds a pod that would have been held without it."""
+    if not s.record.findings:
+        return None, "the record has no finding"
+    marked = any(one.key.rpartition("/")[2].startswith(TEST_MARK) for one in s.record.findings)
+    return not marked, "a finding of the record is a test of the doctor's" if marked else "no finding of it is a test"
 
 
 def _finding_active(s: Situation) -> Answer:
@@ -424,6 +433,7 @@ GUARDS: Final[tuple[Ask, ...]] = (
     Ask("project-agrees", _project_agrees),
     Ask("cluster-agrees", _cluster_agrees),
     Ask("mode-allows", _mode_allows),
+    Ask("not-a-test", _not_a_test),
     Ask("finding-active", _finding_active),
     Ask("finding-fresh", _finding_fresh),
     Ask("verified-lately", _verified_lately, by_act=True),
@@ -451,7 +461,7 @@ GUARDS: Final[tuple[Ask, ...]] = (
 _TO_ENTER: Final = frozenset(
     {
         "not-read-only", "brake-off", "policy-in-force", "project-named", "project-agrees", "cluster-agrees",
-        "finding-active", "verified-lately", "one-pod", "pod-proven", "namespace-open",
+        "not-a-test", "finding-active", "verified-lately", "one-pod", "pod-proven", "namespace-open",
     }
 )  # fmt: skip
 

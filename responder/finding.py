@@ -14,6 +14,9 @@ from typing import Final
 CATEGORY: Final = "Defense Evasion: Launch Code Compiler Tool In Container"
 """Exact, and not unique to GKE: Cloud Run Threat Detection uses the same display category."""
 
+TEST_MARK: Final = "respondertest"
+"""What the id of a synthetic finding begins with. SCC's own ids are hexadecimal, so that no real finding has it."""
+
 TOLD_FIELDS: Final = (
     "program_binary",
     "arguments",

@@ -113,6 +113,12 @@ ROLES: Final[dict[str, Role]] = {
         " getAccessToken on the responder's service accounts alone",
         changes="takes short tokens of those accounts, to ask what they may do",
     ),
+    "tester": Role(
+        feature="doctor",
+        holder="a person, for the time of `responder doctor --send-test`",
+        bound="the topic of the findings",
+        changes="publishes a synthetic finding, which is held",
+    ),
     "analyst": Role(
         feature="dead-letters",
         holder="a person",
@@ -131,7 +137,10 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "resourcemanager.projects.get": ("7", "the project's id, number and labels: whose it is"),
     "resourcemanager.projects.getIamPolicy": ("7", "the holders of roles/owner, where no label names a team"),
     "essentialcontacts.contacts.list": ("7", "the security contacts"),
-    "pubsub.topics.publish": ("after 7", "a finished record to its topic; the id of a record to the action topic"),
+    "pubsub.topics.publish": (
+        "after 7",
+        "a finished record to its topic; the id of a record to the action topic; a test to that of the findings",
+    ),
     "secretmanager.versions.access": ("after 7", "the address of a channel"),
     "securitycenter.findingsecuritymarks.update": ("after 7", "verdict, outcome and review as marks of the finding"),
     "securitycenter.findingexternalsystems.update": ("after 7", "the record's id, status and link at the finding"),

@@ -12,6 +12,7 @@ import gc
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from responder.policing import Policed
 
 if TYPE_CHECKING:
     from responder.doctor.ports import Case
+    from responder.doctor.trial import Trial
     from responder.live.dead_letters import DeadLetters
     from responder.live.google import Google
     from responder.live.iap import Iap
@@ -263,6 +265,21 @@ def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str,
         store=lambda: next(store(settings).list(RecordQuery(limit=1)), None),
         file=lambda path: Path(path).read_bytes(),
         now=_Installed.now,
+    )
+
+
+def trial(settings: Settings, seconds: float) -> Trial:
+    """What `responder doctor --send-test` publishes with, and where it looks for the record."""
+    from responder.doctor.trial import Trial  # noqa: PLC0415 - only for the doctor
+    from responder.live.trial import Findings  # noqa: PLC0415 - heavy
+
+    return Trial(
+        publish=Findings(_Installed.google or _live()).publish,
+        records=lambda: store(settings),
+        token=uuid.uuid4().hex,
+        seconds=seconds,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
     )
 
 

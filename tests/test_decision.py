@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from responder.decision import BY_ACT, GUARDS, VERIFIED_FOR, Ask, Situation, binding, decide, would
 from responder.evidence import Evidence, Missing, OwnerChain, OwnerRef, Project, Workload
-from responder.finding import PodRef
+from responder.finding import TEST_MARK, PodRef
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
 from responder.record import Artifact, Capture, Decision, Occurrence, Record, Triage
@@ -206,6 +206,7 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("cluster-agrees", of("cluster", name="shop-test")),
     ("cluster-agrees", of("cluster", location="europe-west1-c")),
     ("mode-allows", project(remediate="off")),
+    ("not-a-test", record(findings=(a_recorded(key=f"1750894040330370653/{TEST_MARK}1"),))),
     ("finding-active", of("scc", state="INACTIVE")),
     ("finding-active", of("scc", state="")),
     ("finding-active", of("scc", mute="MUTED")),
@@ -297,7 +298,7 @@ FOLLOWS: tuple[tuple[frozenset[str], Change], ...] = (
         frozenset({"pod-proven", "pod-not-ending", "not-static", "priority-ordinary", "not-bare", "evidence-found"}),
         evidence(pod=GONE),
     ),
-    (frozenset({"one-pod", "finding-active"}), record(findings=())),
+    (frozenset({"one-pod", "finding-active", "not-a-test"}), record(findings=())),
 )
 
 
