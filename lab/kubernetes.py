@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lab import pod_calls, rbac, status
+from lab import pod_calls, rbac, rehearsed, status
 from lab.cluster_state import ClusterState
 from lab.objects import Object, revision
 from lab.resources import Asked, Resource, asked, discovery
@@ -129,8 +129,9 @@ class Server:
         }
         chosen = own.get((wanted.resource, wanted.verb))
         reading: dict[str, Route] = {"get": self._get, "list": self._list, "watch": self._watch}
-        if chosen is None and (wanted.resource, wanted.verb) in pod_calls.CALLS:
-            return pod_calls.on(self.state, pod_calls.CALLS[wanted.resource, wanted.verb])
+        calls = pod_calls.CALLS | rehearsed.CALLS
+        if chosen is None and (wanted.resource, wanted.verb) in calls:
+            return pod_calls.on(self.state, calls[wanted.resource, wanted.verb])
         if chosen is None and not wanted.subresource and wanted.plural:
             chosen = reading.get(wanted.verb)
         if chosen is not None:

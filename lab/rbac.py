@@ -1,15 +1,19 @@
-"""Who a bearer token is, and what RBAC allows it in the lab's clusters. Touches nothing.
+"""Who a bearer token is, and what RBAC allows it in the lab's clusters. Reads deploy/rbac.
 
-The investigator may read what steps 2 and 3 ask for, and nothing else; the collector may run commands, the remediator
-may delete and evict, each of them reading pods by name and nothing more; the admin is the analyst who pastes commands.
+The investigator, the collector and the remediator may do what the files in deploy/rbac grant them, and nothing else:
+what the product does in the lab, it can do with those. The admin is the analyst who pastes commands.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
+import yaml
+
 from lab import status
+from lab.environment import ROOT
 from lab.resources import BUILT_IN, Asked, Resource
 from lab.scenario import Scenario
 
@@ -28,22 +32,6 @@ ADMIN: Final = "analyst@acme.example"
 
 Rule = dict[str, list[str]]
 _READ: Final = ["get", "list"]
-_INVESTIGATOR_RULES: Final[tuple[Rule, ...]] = (
-    {"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": _READ},
-    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
-    {"apiGroups": ["apps"], "resources": ["replicasets", "deployments", "statefulsets", "daemonsets"], "verbs": _READ},
-    {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": _READ},
-)
-_COLLECTOR_RULES: Final[tuple[Rule, ...]] = (
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]},
-)
-_REMEDIATOR_RULES: Final[tuple[Rule, ...]] = (
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "delete"]},
-    {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
-)
 # Bound to every authenticated user of a real cluster: system:basic-user.
 _EVERYBODY: Final[tuple[Rule, ...]] = (
     {"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews"], "verbs": ["create"]},
@@ -77,14 +65,21 @@ def _allows(rule: Rule, asked: Asked, verbs: set[str]) -> bool:
     )
 
 
+@cache
+def granted(role: str) -> tuple[Rule, ...]:
+    """The rules of deploy/rbac/{role}.yaml."""
+    documents = yaml.safe_load_all((ROOT / "deploy" / "rbac" / f"{role}.yaml").read_text(encoding="utf-8"))
+    return tuple(rule for document in documents for rule in document.get("rules", ()))
+
+
 def identities(scenario: Scenario, resources: tuple[Resource, ...]) -> dict[str, Identity]:
     """Token -> identity. A token that the scenario gives replaces ours of the same name."""
     custom = sorted({r.group for r in resources if r not in BUILT_IN})
     reading: tuple[Rule, ...] = ({"apiGroups": custom, "resources": ["*"], "verbs": _READ},)
     known = {
-        INVESTIGATOR_TOKEN: Identity(user=INVESTIGATOR, rules=(*_INVESTIGATOR_RULES, *reading)),
-        COLLECTOR_TOKEN: Identity(user=COLLECTOR, rules=_COLLECTOR_RULES),
-        REMEDIATOR_TOKEN: Identity(user=REMEDIATOR, rules=_REMEDIATOR_RULES),
+        INVESTIGATOR_TOKEN: Identity(user=INVESTIGATOR, rules=(*granted("investigator"), *reading)),
+        COLLECTOR_TOKEN: Identity(user=COLLECTOR, rules=granted("collector")),
+        REMEDIATOR_TOKEN: Identity(user=REMEDIATOR, rules=granted("remediator")),
         ADMIN_TOKEN: Identity(user=ADMIN, rules=({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},)),
     }
     given = {i.token: Identity(user=i.user, rules=i.rules) for i in scenario.identities}

@@ -43,7 +43,20 @@ def _core(plural: str, kind: str, *short: str, namespaced: bool = True, verbs: s
     )
 
 
+RBAC: Final = tuple(
+    Resource(
+        group="rbac.authorization.k8s.io",
+        version="v1",
+        plural=f"{kind.lower()}s",
+        kind=kind,
+        namespaced=not kind.startswith("Cluster"),
+        verbs=("create", "get"),
+    )
+    for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+)
+"""Never kept: `lab.rehearsed`."""
 BUILT_IN: Final = (
+    *RBAC,
     _core("nodes", "Node", "no", namespaced=False),
     _core("namespaces", "Namespace", "ns", namespaced=False),
     _core("pods", "Pod", "po", verbs="get list watch delete deletecollection patch"),

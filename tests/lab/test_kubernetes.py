@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.lab.api_server import POD, Running, serve
+from tests.lab.api_server import ADMIN, POD, Running, serve
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_the_runtime_image_is_a_digest_and_the_start_is_told(shop: Running) -> N
 
 
 def test_a_pod_on_its_way_out_is_there_with_its_deadline_and_one_that_left_is_not(shop: Running) -> None:
-    names = {p.metadata.name: p for p in shop.core().list_namespaced_pod(namespace="shop").items}
+    names = {p.metadata.name: p for p in shop.core(ADMIN).list_namespaced_pod(namespace="shop").items}
     assert names["leaving"].metadata.deletion_timestamp == shop.lab.at("+35s")
     assert "left" not in names
 
@@ -102,7 +102,7 @@ def test_only_events_that_happened_are_listed_and_they_name_the_pod_by_uid(shop:
 
 
 def test_an_unknown_field_selector_is_refused(shop: Running) -> None:
-    code, body = refusal(lambda: shop.core().list_namespaced_pod(namespace="shop", field_selector="spec.foo=1"))
+    code, body = refusal(lambda: shop.core(ADMIN).list_namespaced_pod(namespace="shop", field_selector="spec.foo=1"))
     assert code == 400
     assert body["message"].endswith("field label not supported: spec.foo")
 
@@ -111,19 +111,19 @@ def test_an_unknown_field_selector_is_refused(shop: Running) -> None:
     ("selector", "count"), [("app=web", 1), ("app in (web,db)", 2), ("app,app notin (web)", 3), ("!app", 3)]
 )
 def test_label_selectors_select(shop: Running, selector: str, count: int) -> None:
-    assert len(shop.core().list_namespaced_pod(namespace="shop", label_selector=selector).items) == count
+    assert len(shop.core(ADMIN).list_namespaced_pod(namespace="shop", label_selector=selector).items) == count
 
 
 def test_a_list_comes_in_pages(shop: Running) -> None:
-    first = shop.core().list_namespaced_pod(namespace="shop", limit=4)
+    first = shop.core(ADMIN).list_namespaced_pod(namespace="shop", limit=4)
     # `continue` is a word of Python's: the generated client calls it `_continue`.
-    second = shop.core().list_namespaced_pod(namespace="shop", limit=4, _continue=first.metadata._continue)
+    second = shop.core(ADMIN).list_namespaced_pod(namespace="shop", limit=4, _continue=first.metadata._continue)
     names = [p.metadata.name for p in (*first.items, *second.items)]
     assert len(names) == len(set(names)) == 7
 
 
 def test_a_log_has_the_lines_up_to_now(shop: Running) -> None:
-    core = shop.core()
+    core = shop.core(ADMIN)
     assert core.read_namespaced_pod_log(name=POD, namespace="shop") == "GET /\nPOST /run\n"
     assert core.read_namespaced_pod_log(name=POD, namespace="shop", tail_lines=1) == "POST /run\n"
     code, body = refusal(lambda: core.read_namespaced_pod_log(name=POD, namespace="shop", container="zz"))
@@ -191,7 +191,7 @@ def test_every_request_is_in_the_journal_with_its_user_and_body(shop: Running) -
 
 
 def names(shop: Running) -> set[str]:
-    return {p.metadata.name for p in shop.core().list_namespaced_pod(namespace="shop").items}
+    return {p.metadata.name for p in shop.core(ADMIN).list_namespaced_pod(namespace="shop").items}
 
 
 def test_a_deleted_pod_terminates_first_and_goes_after_its_grace(shop: Running) -> None:
@@ -262,7 +262,7 @@ def test_an_empty_name_deletes_the_whole_namespace_and_needs_a_verb_of_its_own(s
     assert shop.http("DELETE", "/api/v1/namespaces/shop/pods/", token="remediator")[0] == 403
     assert shop.http("DELETE", "/api/v1/namespaces/shop/pods/")[0] == 200
     assert shop.lab.calls("kubernetes.deletecollection.pods")
-    pods = shop.core().list_namespaced_pod(namespace="shop", field_selector="metadata.name=bare").items
+    pods = shop.core(ADMIN).list_namespaced_pod(namespace="shop", field_selector="metadata.name=bare").items
     assert pods[0].metadata.deletion_timestamp is not None
 
 
@@ -295,7 +295,7 @@ def test_a_pod_that_has_ended_says_when_it_started_and_how_it_ended(folder: Path
     ]
     cluster = {"name": "shop", "project": "acme-shop-prod", "location": "europe-west1-b", "pods": pods}
     with serve(folder, clusters=[cluster], logs=[]) as shop:
-        found = {pod.metadata.name: pod for pod in shop.core().list_namespaced_pod(namespace="default").items}
+        found = {pod.metadata.name: pod for pod in shop.core(ADMIN).list_namespaced_pod(namespace="default").items}
         ended = {name: pod.status.container_statuses[0].state.terminated for name, pod in found.items()}
         begun = shop.lab.at("-1h").replace(microsecond=0) + timedelta(seconds=2)
     assert {name: state.exit_code for name, state in ended.items()} == {"done": 0, "broken": 1}

@@ -227,9 +227,9 @@ def test_a_lie_is_a_page_for_an_object_and_another_kind_for_a_list(folder: Path)
 
 def test_an_empty_page_says_that_more_comes(folder: Path) -> None:
     with serve(folder, **planned("kubernetes.list.pods", "empty_page", times=1)) as shop:
-        page = shop.core().list_namespaced_pod(namespace="shop")
+        page = shop.core(ADMIN).list_namespaced_pod(namespace="shop")
         assert page.items == []
-        rest = shop.core().list_namespaced_pod(namespace="shop", _continue=page.metadata._continue)
+        rest = shop.core(ADMIN).list_namespaced_pod(namespace="shop", _continue=page.metadata._continue)
         assert len(rest.items) == 7
 
 
@@ -268,7 +268,7 @@ def test_a_fault_hits_only_requests_that_hold_its_text(folder: Path) -> None:
 
 
 def test_a_watch_tells_of_a_pod_that_goes(shop: Running) -> None:
-    version = shop.core().list_namespaced_pod(namespace="shop").metadata.resource_version
+    version = shop.core(ADMIN).list_namespaced_pod(namespace="shop").metadata.resource_version
     query = f"watch=true&resourceVersion={version}&timeoutSeconds=3&fieldSelector=metadata.name%3Dbare"
     headers = {"Authorization": f"Bearer {ADMIN}"}
     with urllib3.PoolManager(ca_certs=str(shop.ca), retries=False, timeout=5.0) as pool:

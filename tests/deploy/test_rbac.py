@@ -1,0 +1,208 @@
+"""deploy/rbac as clusters see it: kubectl renders the overlays, a server takes them, each identity may do its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import rbac
+from lab.environment import ROOT
+from responder import permissions
+from tests.lab.api_server import KUBECTL, Running, serve
+
+SCRIPT = ROOT / "deploy" / "rbac" / "overlays.py"
+GIVEN: dict[str, Any] = {
+    "respond": "responder-respond@acme-sec.iam.gserviceaccount.com",
+    "sweep": "responder-sweep@acme-sec.iam.gserviceaccount.com",
+    "act": "responder-act@acme-sec.iam.gserviceaccount.com",
+    "clusters": [
+        {"project": "acme-shop-prod", "location": "europe-west1-b", "name": "shop", "namespaces": ["shop", "default"],
+         "capture_namespaces": ["shop"]},
+        {"project": "acme-data-prod", "location": "europe-west4", "name": "data", "namespaces": [],
+         "capture_namespaces": []},
+    ],
+}  # fmt: skip
+UNTOLD = ("--validate=false",)
+"""The lab has no OpenAPI document for kubectl to check against; its server refuses unknown fields in any case."""
+needs_kubectl = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl is not installed")
+
+
+def written(folder: Path, given: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder)], input=json.dumps(given), capture_output=True, text=True, check=False
+    )
+
+
+def rendered(folder: Path) -> list[dict[str, Any]]:
+    done = subprocess.run([str(KUBECTL), "kustomize", str(folder)], capture_output=True, text=True, check=True)
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def bound(documents: list[dict[str, Any]]) -> dict[tuple[str, str], list[str]]:
+    """Who holds each role where: `""` is the whole cluster."""
+    return {
+        (one["roleRef"]["name"], one["metadata"].get("namespace", "")): [who["name"] for who in one["subjects"]]
+        for one in documents
+        if one["kind"].endswith("Binding")
+    }
+
+
+@needs_kubectl
+def test_an_overlay_binds_reading_to_the_cluster_and_the_rest_to_the_namespaces_that_opted_in(tmp_path: Path) -> None:
+    done = written(tmp_path, GIVEN)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"kubectl --context=gke_{c['project']}_{c['location']}_{c['name']} apply -k"
+        f" {tmp_path}/{c['project']}_{c['location']}_{c['name']}"
+        for c in GIVEN["clusters"]
+    ]
+    shop, data = (
+        rendered(tmp_path / name) for name in ("acme-shop-prod_europe-west1-b_shop", "acme-data-prod_europe-west4_data")
+    )
+    everybody, act = [GIVEN["respond"], GIVEN["sweep"], GIVEN["act"]], [GIVEN["act"]]
+    assert bound(shop) == {
+        ("gke-compiler-investigator", ""): everybody,
+        ("gke-compiler-collector", "shop"): act,
+        ("gke-compiler-remediator", "shop"): act,
+        ("gke-compiler-remediator", "default"): act,
+    }
+    assert bound(data) == {("gke-compiler-investigator", ""): everybody}
+    assert not any("_EMAIL" in json.dumps(one) for one in (*shop, *data))
+
+
+@needs_kubectl
+def test_what_is_rendered_grants_exactly_what_the_code_declares(tmp_path: Path) -> None:
+    written(tmp_path, GIVEN)
+    found = permissions.grants()
+    for one in rendered(tmp_path / "acme-shop-prod_europe-west1-b_shop"):
+        if "rules" in one:
+            role = one["metadata"]["name"].removeprefix("gke-compiler-")
+            asked = {(group, resource, verb) for rule in one["rules"] for group in rule["apiGroups"]
+                     for resource in rule["resources"] for verb in rule["verbs"]}  # fmt: skip
+            assert asked == {
+                (grant.group, grant.name, grant.verb) for grant in found if grant.role == role and grant.verb
+            }
+            assert one["kind"] == permissions.rbac_role(role, found)["kind"]
+
+
+@needs_kubectl
+def test_without_act_only_reading_is_bound_and_a_namespace_that_opted_in_is_refused(tmp_path: Path) -> None:
+    alone = GIVEN | {"act": "", "clusters": GIVEN["clusters"][1:]}
+    assert written(tmp_path, alone).returncode == 0
+    readers = [GIVEN["respond"], GIVEN["sweep"]]
+    assert bound(rendered(tmp_path / "acme-data-prod_europe-west4_data")) == {
+        ("gke-compiler-investigator", ""): readers
+    }
+    refused = written(tmp_path, GIVEN | {"act": ""})
+    assert refused.returncode == 1
+    assert "act is not deployed" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"respond": "eve@example.com"}, "no e-mail address of a service account"),
+        ({"act": "x@y.iam.gserviceaccount.com\n- kind: Group"}, "no e-mail address"),
+        ({"clusters": [GIVEN["clusters"][0] | {"name": "../../etc"}]}, "is no cluster"),
+        ({"clusters": [GIVEN["clusters"][0] | {"namespaces": ["shop; kubectl delete ns shop"]}]}, "cannot be bound"),
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_name_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    done = written(tmp_path, GIVEN | change)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Running]:
+    with serve(tmp_path) as running:
+        yield running
+
+
+def kubectl(shop: Running, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    config = shop.ca.parent / f"{token}.json"
+    server = {"server": f"https://127.0.0.1:{shop.port}", "certificate-authority": str(shop.ca)}
+    config.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "lab",
+        "clusters": [{"name": "lab", "cluster": server}],
+        "users": [{"name": "lab", "user": {"token": token}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+    }))  # fmt: skip
+    environ = {"KUBECONFIG": str(config), "HOME": str(shop.ca.parent), "PATH": "/usr/bin:/bin"}
+    return subprocess.run([str(KUBECTL), *arguments], env=environ, capture_output=True, text=True, check=False)
+
+
+@needs_kubectl
+def test_a_server_takes_the_overlay_in_a_rehearsal(shop: Running, tmp_path: Path) -> None:
+    written(tmp_path / "out", GIVEN)
+    folder = tmp_path / "out" / "acme-shop-prod_europe-west1-b_shop"
+    done = kubectl(shop, rbac.ADMIN_TOKEN, "apply", "--dry-run=server", *UNTOLD, "-k", str(folder))
+    assert done.returncode == 0, done.stderr
+    lines = sorted(done.stdout.splitlines())
+    assert len(lines) == 8
+    assert all(line.endswith(" created (server dry run)") for line in lines)
+
+
+@needs_kubectl
+@pytest.mark.parametrize(
+    ("file", "right", "wrong", "said"),
+    [
+        ("read/investigator.yaml", "verbs: [list]", "verb: [list]", "strict decoding error"),
+        ("read/investigator.yaml", "kind: ClusterRole\n  name", "kind: Role\n  name", "roleRef.kind: "),
+        ("remediate-shop/kustomization.yaml", '"namespace": "shop"', '"namespace": "nowhere"', '"nowhere" not found'),
+    ],
+)  # fmt: skip
+def test_a_server_refuses_a_role_with_a_mistake(
+    shop: Running, tmp_path: Path, file: str, right: str, wrong: str, said: str
+) -> None:
+    written(tmp_path / "out", GIVEN)
+    folder = tmp_path / "out" / "acme-shop-prod_europe-west1-b_shop"
+    text = (folder / file).read_text(encoding="utf-8")
+    assert right in text
+    (folder / file).write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    done = kubectl(shop, rbac.ADMIN_TOKEN, "apply", "--dry-run=server", *UNTOLD, "-k", str(folder))
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+ASKED = [
+    "get pods", "list pods", "delete pods", "deletecollection pods", "patch pods", "get pods/log", "create pods/exec",
+    "create pods/eviction", "get nodes", "create nodes/proxy", "list events", "get secrets", "list secrets",
+    "get deployments.apps", "list replicasets.apps", "update deployments.apps", "get jobs.batch",
+    "create rolebindings.rbac.authorization.k8s.io", "get configmaps",
+]  # fmt: skip
+MAY = {
+    rbac.INVESTIGATOR_TOKEN: {
+        "get pods", "get nodes", "list events", "get deployments.apps", "list replicasets.apps", "get jobs.batch",
+    },
+    rbac.COLLECTOR_TOKEN: {"get pods", "create pods/exec"},
+    rbac.REMEDIATOR_TOKEN: {"get pods", "delete pods", "create pods/eviction"},
+}  # fmt: skip
+
+
+def may(shop: Running, token: str, what: str) -> bool:
+    """A SelfSubjectAccessReview; kubectl's own would come as protobuf, which the lab does not speak."""
+    verb, _, named = what.partition(" ")
+    plural, _, group = named.partition(".")
+    resource, _, subresource = plural.partition("/")
+    asked = {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": "shop"}
+    code, answer = shop.http(
+        "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", token=token,
+        body={"spec": {"resourceAttributes": asked}},
+    )  # fmt: skip
+    assert code == 201
+    allowed: bool = answer["status"]["allowed"]
+    return allowed
+
+
+@pytest.mark.parametrize("token", MAY)
+def test_a_server_tells_each_identity_what_it_may_do_and_no_more(shop: Running, token: str) -> None:
+    assert {what for what in ASKED if may(shop, token, what)} == MAY[token]
