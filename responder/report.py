@@ -288,10 +288,23 @@ def _ending(record: Record) -> list[str]:
             f"- {e.at:%Y-%m-%d %H:%M} {_code(visible(e.by))}: {e.state} {_code(visible(e.note))}"
             for e in record.review.history
         ),
+        *(f"- {label}: {_plain(text)}" for label, text in notices(record)),
         f"- record {record.id}, revision {provenance.revision}, {provenance.stage}",
         f"- secrets taken out: {record.redactions.count}",
         "",
     ]
+
+
+def notices(record: Record) -> tuple[tuple[str, str], ...]:
+    """Who was told of the record and when, or why not, as (label, text) pairs."""
+    return tuple(
+        (
+            f"told {notice.at:%Y-%m-%d %H:%M}" if notice.sent else "not told",
+            f"{notice.audience} by {notice.channel}: {notice.verdict}, {notice.outcome}"
+            + (f" ({notice.detail})" if notice.detail else ""),
+        )
+        for notice in record.notices
+    )
 
 
 def _code(text: str) -> str:

@@ -297,6 +297,7 @@ def _ending(page: _Page, record: Record) -> None:
                 (f"{e.at:%Y-%m-%d %H:%M}", f"{e.by}: {e.state}, {e.verdict or 'no verdict'}. {e.note}")
                 for e in review.history
             ),
+            *report.notices(record),
             ("record", f"{record.id}, revision {provenance.revision}, {provenance.stage}"),
             ("raw", f"kept in the store, apart: {raw}"),
             ("redacted", _redacted(record)),

@@ -109,6 +109,7 @@ def _environment(case: Case, one: Function) -> Iterator[Line]:
         "store",
         "records_topic",
         "policy",
+        "notices",
         "action_topic",
         "actions",
         "evidence",

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from responder import policy
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
-from responder.errors import PolicyError, SettingsError, StoreError
+from responder.errors import NoticesError, PolicyError, SettingsError, StoreError
+from responder.notices import config as notices
 from responder.triage.tuning import parse
 
 
@@ -17,6 +18,14 @@ def policy_of(case: Case) -> policy.Policy:
         return policy.parse(case.file(case.settings.policy)) if case.settings.policy else policy.NONE
     except (OSError, PolicyError):
         return policy.NONE
+
+
+def notices_of(case: Case) -> notices.Notices:
+    """Who is told; nobody where no file is named, or where it is wrong (another line says so)."""
+    try:
+        return notices.parse(case.file(case.settings.notices)) if case.settings.notices else notices.NONE
+    except (OSError, NoticesError):
+        return notices.NONE
 
 
 def capturing(case: Case) -> tuple[str, ...]:
@@ -35,12 +44,13 @@ def opted_in(case: Case) -> tuple[str, ...]:
 
 
 def files(case: Case) -> Iterator[Line]:
-    """policy.toml and triage.toml: right, or with the line that is not."""
+    """policy.toml, notices.toml and triage.toml: right, or with the line that is not."""
     check = Check("policy", case.settings.policy or "RESPONDER_POLICY")
     if not case.settings.policy:
         yield check.ok("not set: nothing is deleted, and no command runs in any container")
     else:
         yield _read(case, check)
+    yield _told(case)
     check = Check("tuning", case.settings.triage or "RESPONDER_TRIAGE")
     if not case.settings.triage:
         yield check.ok("not set: the built-in rules judge")
@@ -64,6 +74,23 @@ def _read(case: Case, check: Check) -> Line:
     except PolicyError as error:
         return check.wrong(str(error), "mend the file; until then nothing is acted on")
     return check.ok(f"right; {len(found.project)} named, {len(opted_in(case))} of them opted in")
+
+
+def _told(case: Case) -> Line:
+    check = Check("notices", case.settings.notices or "RESPONDER_NOTICES")
+    if not case.settings.notices:
+        return check.ok("not set: nobody is told of anything")
+    try:
+        found = notices.parse(case.file(case.settings.notices))
+    except OSError as error:
+        return check.wrong(f"it cannot be read: {type(error).__name__}", "mount the file where RESPONDER_NOTICES says")
+    except NoticesError as error:
+        return check.wrong(str(error), "mend the file; until then nobody is told")
+    audiences = {channel.audience for channel in found.channel}
+    if "team" not in audiences:
+        return check.advice("no channel is the team's: nobody hears of what is suspicious", "add one for the team")
+    back = "; SCC gets our marks" if found.write_back else ""
+    return check.ok(f"right; channels: {', '.join(channel.name for channel in found.channel)}{back}")
 
 
 def store(case: Case) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from responder.doctor import own
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
 
@@ -41,6 +42,8 @@ def _reads(case: Case, account: str) -> Iterator[Line]:
     parent = case.settings.scc_parent
     wanted = case.needs.permissions["investigator"]
     findings = tuple(name for name in wanted if name.startswith("securitycenter."))
+    if own.notices_of(case).write_back:
+        findings += case.needs.permissions["reporter"]
     yield from _has(case, account, parent, findings)
     for project in case.projects:
         yield from _has(case, account, f"projects/{project}", tuple(name for name in wanted if name not in findings))

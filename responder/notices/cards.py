@@ -23,6 +23,7 @@ _COMMAND: Final = 1200
 _FIELD: Final = 240
 _REASONS: Final = 5
 _LISTED: Final = 15
+_ID_SHOWN: Final = 12
 _MOST_LINK: Final = 3000
 
 _SIGNS: Final[dict[Verdict, str]] = {
@@ -80,8 +81,11 @@ def inert(text: str, limit: int) -> str:
     return report.shortened(_WWW.sub("www[.]", seen), limit)
 
 
-def card(record: Record, audience: Audience, *, again: str = "", page: str = "") -> Card:
-    """The message about a record. `again`: why it is told once more, in our words; `page`: where it can be read."""
+def card(record: Record, audience: Audience, *, notice_id: str = "", again: str = "", page: str = "") -> Card:
+    """The message about a record. `again`: why it is told once more, in our words; `page`: where it can be read.
+
+    `notice_id` is shown, so that a reader can tell a repetition.
+    """
     triage, subject = record.triage, record.provenance.subject
     where = subject.container or subject.pod or "a container"
     head = f"{_SIGNS[triage.verdict]} {WORDS[triage.verdict]} {triage.score}"
@@ -91,12 +95,12 @@ def card(record: Record, audience: Audience, *, again: str = "", page: str = "")
     return Card(
         title=inert(f"{head}: compiler in {where}", TITLE),
         notice=f"{WORDS[triage.verdict]} ({triage.score} of 100): a compiler ran in a container. {answer(record)}.",
-        lead=tuple(inert(text, _LINE) for text in (again, triage.summary, *ask) if text),
+        lead=tuple(inert(text, _LINE) for text in (again, triage.summary, *ask, _approval(record, audience)) if text),
         command=inert(command, _COMMAND),
         fields=tuple((label, inert(text, _FIELD)) for label, text in _fields(record)),
         reasons=tuple(inert(text, _LINE) for text in triage.reasons[:_REASONS]),
         links=links(record, page),
-        footer=inert(f"record {record.id}, {_moment(started)}, severity {triage.severity}", _LINE),
+        footer=inert(f"record {record.id}, {_moment(started)}, severity {triage.severity}{_told(notice_id)}", _LINE),
     )
 
 
@@ -111,6 +115,19 @@ def _question(record: Record) -> str:
     if record.outcome.kind in {"held", "failed"}:
         return "Did you expect this? Please leave the pod as it is: its files are evidence."
     return "Did you expect this? Please tell the security team."
+
+
+def _approval(record: Record, audience: Audience) -> str:
+    """What an approver has to do; empty where nothing is asked, and for owners: who approves stands in policy.toml."""
+    if audience != "team" or record.decision.kind != "await_approval" or record.outcome.kind != "held":
+        return ""
+    until = record.decision.approve_by
+    end = f", until {_moment(until)}" if until else ""
+    return f"An approver of the project answers on the record's page or with: responder approve {record.id}{end}"
+
+
+def _told(notice_id: str) -> str:
+    return f", message {notice_id[:_ID_SHOWN]}" if notice_id else ""
 
 
 def _fields(record: Record) -> tuple[tuple[str, str], ...]:
@@ -150,7 +167,7 @@ def links(record: Record, page: str) -> tuple[tuple[str, str], ...]:
     return tuple((title, url) for title, url in made if len(url) <= _MOST_LINK and _LINK.fullmatch(url))
 
 
-def digest(lines: Sequence[RecordLine], since: datetime, until: datetime) -> Card:
+def digest(lines: Sequence[RecordLine], since: datetime, until: datetime, notice_id: str = "") -> Card:
     """The message about records that were too little for one of their own, the latest first."""
     counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in WORDS}
     told = ", ".join(f"{count} {WORDS[verdict].lower()}" for verdict, count in counts.items() if count)
@@ -163,7 +180,7 @@ def digest(lines: Sequence[RecordLine], since: datetime, until: datetime) -> Car
         notice=f"{title}: {told}",
         lead=(told,),
         reasons=tuple(inert(text, _LINE) for text in [*rows, *more]),
-        footer=f"{_moment(since)} to {_moment(until)}",
+        footer=f"{_moment(since)} to {_moment(until)}{_told(notice_id)}",
     )
 
 

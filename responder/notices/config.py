@@ -20,7 +20,7 @@ MOST_BYTES: Final = 256 * 1024
 _MOST_CHANNELS: Final = 100
 
 _PLACE: Final = re.compile(
-    r"env:[A-Z][A-Z0-9_]{0,99}"
+    r"env:(?!RESPONDER_)[A-Z][A-Z0-9_]{0,99}"  # those are settings, and one that is not known is refused
     r"|secret:projects/[a-z0-9.:-]{1,100}/secrets/[A-Za-z0-9_-]{1,255}/versions/(?:[0-9]{1,9}|latest)"
 )
 _PAGE: Final = re.compile(r"https://[a-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/?&=-]*\{record\}[A-Za-z0-9._~/?&=-]*")

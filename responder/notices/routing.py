@@ -79,7 +79,7 @@ def digest(lines: Iterable[RecordLine], since: datetime, until: datetime, channe
     day = f"{until:%Y-%m-%d}"
     gravest = max((line.verdict for line in rest), key=rank)
     identity = _id("digest", day, channel.name)
-    card = cards.digest(rest, since, until)
+    card = cards.digest(rest, since, until, identity)
     return Planned(
         id=identity,
         channel=channel,
@@ -104,7 +104,8 @@ def _planned(record: Record, config: Notices, channel: ChannelConfig, sent: Sequ
         again = _news(record, outcome, sent)
         if not again:
             return None
-    card = cards.card(record, channel.audience, again=again, page=config.page(record.id))
+    page = config.page(record.id)
+    card = cards.card(record, channel.audience, notice_id=identity, again=again, page=page)
     return Planned(
         id=identity,
         channel=channel,

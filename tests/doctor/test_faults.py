@@ -19,6 +19,7 @@ from lab.rbac import (
     REMEDIATOR_TOKEN,
 )
 from lab.scenario import load
+from responder.doctor.lines import Line
 from responder.stores.firestore_queries import index_keys
 from tests.doctor.sick import PROJECT, Planted, down, examined
 
@@ -73,6 +74,9 @@ def reader(*given: dict[str, list[str]]) -> dict[str, Any]:
 
 ALL: Final = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
 
+NOTICED: Final = {"RESPONDER_NOTICES": "n.toml"}
+TOLD: Final = b'[[channel]]\nname = "security"\nkind = "slack"\nwebhook = "env:SLACK"\n'
+
 FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     # name: (what is planted, the check that must say so, words of its detail, words of its mend)
     "the policy has a misspelt key": (
@@ -84,6 +88,21 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     ),
     "the tuning is no TOML": (
         Planted(settings={"RESPONDER_TRIAGE": "t.toml"}, files={"t.toml": b"base = ["}), "tuning", "", "built-in rules",
+    ),
+    "the notices have a misspelt key": (
+        Planted(settings=NOTICED, files={"n.toml": TOLD + b"webhok = 1\n"}),
+        "notices", "channel.1.webhok", "nobody is told",
+    ),
+    "the notices are not mounted": (
+        Planted(settings=NOTICED), "notices", "FileNotFoundError", "RESPONDER_NOTICES",
+    ),
+    "the investigator may not write marks and the notices say that it does": (
+        Planted(
+            settings=NOTICED,
+            files={"n.toml": b"write_back = true\n" + TOLD},
+            granted=({"account": INVESTIGATOR, "permission": "securitycenter.findingexternalsystems.update"},),
+        ),
+        "rights", f"{INVESTIGATOR} lacks securitycenter.findingsecuritymarks.update", "custom role",
     ),
     "the store does not answer": (Planted(store=down), "store", "DEADLINE_EXCEEDED", "role records"),
     "the database is in Datastore mode": (
@@ -449,6 +468,19 @@ def test_what_cannot_be_asked_is_not_checked_with_its_reason_and_never_fine(
     assert told, lines
     assert reason in told[0].detail
     assert reason != "denied" or "grant yourself" in told[0].mend
+
+
+def test_channels_of_which_none_is_the_teams_are_advice_and_what_is_right_says_who_is_told() -> None:
+    def told(text: bytes) -> Line:
+        (line,) = (
+            line for line in examined(Planted(settings=NOTICED, files={"n.toml": text})) if line.check == "notices"
+        )
+        return line
+
+    owners = told(TOLD + b'audience = "owner"\n')
+    assert (owners.outcome, "for the team" in owners.mend) == ("advice", True)
+    right = told(b"write_back = true\n" + TOLD)
+    assert (right.outcome, right.detail) == ("ok", "right; channels: security; SCC gets our marks")
 
 
 def test_a_sibling_that_is_off_is_advice_and_no_fault() -> None:

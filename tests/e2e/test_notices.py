@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +15,7 @@ from google.apps.chat_v1 import Message
 from google.protobuf import json_format
 from slack_sdk.models.blocks import Block
 
+from lab.crashing import Fuses
 from lab.environment import ROOT
 from lab.google import LabGoogle
 from lab.scenario import Scenario, ScenarioFault, load
@@ -25,6 +27,7 @@ from responder.record import Record
 from responder.settings import Settings
 from responder.stores.sqlite import SqliteRecords
 from tests.doubles import finding_in
+from tests.scene import AUTO, scene
 
 FILE = ROOT / "lab" / "scenarios" / "attack-web-pod.yaml"
 NOTICES = """
@@ -167,6 +170,71 @@ def test_no_text_that_is_kept_or_logged_has_an_address(tmp_path: Path, capfd: py
         assert "not told" in out
     assert "_lab/hooks" not in told
     assert "token=t" not in told
+
+
+def test_what_was_done_to_a_pod_is_told_to_both_in_the_same_thread_and_marked(tmp_path: Path) -> None:
+    known = load(FILE)
+    place = f"projects/{known.projects[0].id}/secrets"
+    secrets = {f"{place}/slack": "/_lab/hooks/security", f"{place}/chat": "/_lab/hooks/owners?key=k&token=t"}
+    file = str(notices(tmp_path, known))
+    with scene(tmp_path, AUTO, changes={"secrets": secrets}, notices=file) as here:
+        done = here.act()
+        assert done.outcome.kind == "deleted"
+        told = [(one.channel, one.outcome, one.sent) for one in here.record.notices]
+        assert told == [
+            ("security", "held", True),
+            ("owners", "held", True),
+            ("security", "deleted", True),
+            ("owners", "deleted", True),
+        ]
+        threads = [post["body"].get("thread") for post in here.lab.calls("channel.Post") if post["name"] == "owners"]
+        assert threads == [{"threadKey": here.id}] * 2
+        outcomes = [
+            entry["body"]["securityMarks"]["marks"]["responder_outcome"]
+            for entry in here.lab.calls("scc.UpdateSecurityMarks")
+        ]
+        assert outcomes == ["held", "deleted"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("point", "posts"),
+    [
+        # The worker dies here; how often the message of each of the two channels has gone out once all is over.
+        ("records.tell.before", {"security": 1, "owners": 1}),
+        ("channel.before", {"security": 1, "owners": 1}),
+        ("records.told.before", {"security": 2, "owners": 1}),
+        ("write_back.marks.before", {"security": 1, "owners": 1}),
+        ("write_back.marks.after", {"security": 1, "owners": 1}),
+    ],
+)
+def test_a_worker_that_is_killed_while_it_tells_loses_nothing_and_repeats_one_message_at_most(
+    tmp_path: Path, point: str, posts: dict[str, int]
+) -> None:
+    known = scenario()
+    data = notification(known)
+    fuses = Fuses(tmp_path / "fuses")
+    (tmp_path / "fuses").mkdir()
+    environ = {"LAB_CRASH": str(tmp_path / "fuses"), "RESPONDER_NOTICES": str(notices(tmp_path, known))}
+    store = tmp_path / "records.db"
+    with serve(known, json.loads(data)) as running:
+        endpoints = running.endpoints.model_dump(mode="json")
+        with function(tmp_path, endpoints, store=store, environ=environ) as served:
+            fuses.arm(point)
+            with pytest.raises(OSError, match=r"."):
+                post(served.url, push_body(data, "1"))
+            assert fuses.died() == [point]
+            assert post(served.url, push_body(data, "1", attempt=2)) in {200, 204}
+        # The dead worker had the right to tell: the sweep goes on once that has run out.
+        endpoints["clock_offset_seconds"] += 420
+        running.lab.advance(timedelta(minutes=7))
+        with function(tmp_path, endpoints, store=store, environ=environ, target="sweep") as served:
+            assert post(served.url, {}) in {200, 204}
+        sent = Counter(entry["name"] for entry in running.lab.calls("channel.Post"))
+        assert sent == posts
+        bodies = [json.dumps(entry["body"]) for entry in running.lab.calls("channel.Post")]
+        assert len(set(bodies)) == 2  # a repetition is the same message, with the same id
+        assert running.lab.calls("scc.UpdateExternalSystem")
 
 
 @pytest.mark.slow

@@ -20,9 +20,10 @@ from slack_sdk.models.blocks import Block, HeaderBlock, SectionBlock
 from lab.scenario import load
 from responder.notices import cards, chat, slack
 from responder.notices.cards import Card
-from responder.record import Audience, Outcome, Record
+from responder.notices.routing import due_notices
+from responder.record import Audience, Decision, Outcome, Record
 from tests.lab.test_scenarios import FILES, investigate, notification_of
-from tests.notices.cases import HOSTILE, hostile, records, told
+from tests.notices.cases import AT, HOSTILE, TEAM, config, hostile, records, told
 
 AUDIENCES: tuple[Audience, ...] = get_args(Audience)
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -145,6 +146,22 @@ def test_only_an_owner_is_asked_whether_it_was_expected_and_to_leave_the_pod_whi
     assert "leave the pod as it is" in asked("owner")
     assert "Did you expect this?" not in asked("team")
     assert "leave the pod as it is" not in asked("owner", "deleted")
+
+
+def test_the_team_is_told_how_an_approver_answers_and_until_when_and_an_owner_is_not() -> None:
+    asked = Decision(kind="await_approval", reasons=("an approver is asked",), approve_by=AT)
+    record = told(decision=asked)
+    team = all_text(slack.message(cards.card(record, "team")))
+    assert f"responder approve {record.id}, until 2026-11-20 10:00 UTC" in team
+    assert "responder approve" not in all_text(slack.message(cards.card(record, "owner")))
+    assert "responder approve" not in all_text(
+        slack.message(cards.card(told(decision=asked, became="deleted"), "team"))
+    )
+
+
+def test_a_message_shows_its_id_so_that_a_repetition_can_be_told() -> None:
+    (planned,) = due_notices(told(), config(TEAM), ())
+    assert f"message {planned.id[:12]}" in all_text(planned.body)
 
 
 def test_every_outcome_has_words() -> None:

@@ -45,6 +45,7 @@ def test_a_place_in_secret_manager_is_named_with_its_version() -> None:
         "",
         "env:slack",
         "env:",
+        "env:RESPONDER_SLACK",
         "file:/etc/hook",
         "secret:projects/p/secrets/s",
         "secret:projects/p/secrets/s/versions/1/../2",

@@ -178,6 +178,7 @@ def test_a_day_has_one_digest_for_each_channel() -> None:
     later = digest([line(1)], AT, AT + timedelta(days=1), TEAM)
     assert first is not None and again is not None and other is not None and later is not None  # noqa: PT018 - for mypy
     assert first.id == again.id
+    assert f"message {first.id[:12]}" in str(first.body)
     assert len({first.id, other.id, later.id}) == 3
 
 
