@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -64,7 +65,9 @@ class Browser:
         self.cookies = httpx.Cookies()
 
     def call(self, method: str, path: str, **given: Any) -> httpx.Response:
-        return asyncio.run(self._call(method, path, **given))
+        # On a thread of its own: Playwright keeps a loop running in this one.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, self._call(method, path, **given)).result()
 
     async def _call(self, method: str, path: str, **given: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
