@@ -96,6 +96,7 @@ def test_an_incident_goes_from_the_queue_over_an_approval_to_its_outcome(here: S
 def pages_of(here: Scene) -> dict[str, str]:
     return {
         "queue": "/", "empty": "/?q=nothing-like-it", "record": f"/records/{here.id}", "health": "/health",
+        "figures": "/stats",
         "not-there": "/records/0123",
     }  # fmt: skip
 
