@@ -1,7 +1,8 @@
 """Between steps: what the record store costs beside the raw driver that makes the same writes with ready texts.
 
 One cycle is what one finding does to the store: admit, claim, save what was gathered, save what was decided, release.
-The raw driver is handed every value as it is to be written, asks nothing and checks nothing.
+The raw driver is handed every value as it is to be written, asks nothing and checks nothing. On Firestore it is handed
+the very fields that our cycle wrote, in as many commits.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from responder.finding import Finding
 from responder.ports import Delivery, RecordQuery, Records
 from responder.record import Record
 from responder.stores import documents, opened, tables
+from responder.stores.firestore import FirestoreRecords
+from responder.stores.firestore_calls import NOW, Change, Create, Database, Times, Write
 from responder.stores.sqlite import SqliteRecords
 from responder.stores.words import stamp, subject_words, trait_pairs
 from responder.wiring import utc_now
@@ -37,7 +40,7 @@ _LEASE: Final = timedelta(minutes=2)
 _BYTES: Final = 300_000
 _GOAL: Final = 1.5
 Prepared = Callable[[], object]
-Write = Callable[[Finding, bytes, Record], Prepared]
+Prepare = Callable[[Finding, bytes, Record], Prepared]
 
 
 def raw(bench: Bench) -> Iterator[Line | Skipped]:
@@ -51,7 +54,8 @@ def raw(bench: Bench) -> Iterator[Line | Skipped]:
     with stored.stores(stored.FIRESTORE) as (store,):
         os.environ.update(store.environ)
         try:
-            yield _line(bench, RAW[1], record, opened(store.place, now=utc_now), _firestore("acme-sec", "raw"))
+            database = _Recorded("acme-sec", "deliveries")
+            yield _line(bench, RAW[1], record, FirestoreRecords(database, now=utc_now), _firestore(database))
         finally:
             for name in store.environ:
                 del os.environ[name]
@@ -76,7 +80,7 @@ def _large(bench: Bench) -> Record:
     return record.model_copy(update={"evidence": evidence})
 
 
-def _line(bench: Bench, name: str, record: Record, records: Records, write: Write) -> Line:
+def _line(bench: Bench, name: str, record: Record, records: Records, prepare: Prepare) -> Line:
     sizes = bench.sizes
     ours: list[float] = []
     theirs: list[float] = []
@@ -96,7 +100,7 @@ def _line(bench: Bench, name: str, record: Record, records: Records, write: Writ
                     taken[is_ours] += time.perf_counter() - started
                 else:
                     id_ = hashlib.sha256(data).hexdigest()[:32]
-                    run = write(finding, data, record.model_copy(update={"id": id_}))
+                    run = prepare(finding, data, record.model_copy(update={"id": id_}))
                     started = time.perf_counter()
                     run()
                     taken[is_ours] += time.perf_counter() - started
@@ -129,7 +133,7 @@ def _cycle(records: Records, finding: Finding, data: bytes, record: Record) -> N
 # --- the raw drivers --------------------------------------------------------------------------------------------------
 
 
-def _sqlite(path: Path) -> Callable[[Finding, bytes, Record], Prepared]:
+def _sqlite(path: Path) -> Prepare:
     """The same rows of the same tables, in as many transactions, each as safe on the disk."""
     db = sqlite3.connect(path, isolation_level=None)
     tables.prepare(db, tries=1)
@@ -174,48 +178,43 @@ def _sqlite(path: Path) -> Callable[[Finding, bytes, Record], Prepared]:
     return write
 
 
-def _firestore(project: str, database: str) -> Callable[[Finding, bytes, Record], Prepared]:
-    """The same documents in as many commits: the arrival, the claim, two saves, and the two steps of letting go."""
+class _Recorded(Database):
+    """Remembers what was written, commit by commit."""
+
+    def __init__(self, project: str, database: str) -> None:
+        super().__init__(project, database)
+        self.commits: list[list[Create | Change]] = []
+
+    def commit(self, *writes: Write) -> Times:
+        self.commits.append([one for one in writes if isinstance(one, Create | Change)])
+        assert len(self.commits[-1]) == len(writes), "the cycle adds nothing and deletes nothing"
+        return super().commit(*writes)
+
+
+def _firestore(recorded: _Recorded) -> Prepare:
+    """What our last cycle wrote, field by field and commit by commit, written again to another project."""
     from google.cloud.firestore import Client  # noqa: PLC0415 - where there is an emulator
 
-    client = Client(project=project, database=database)
+    client = Client(project="acme-raw", database=recorded.database)
 
-    def write(finding: Finding, data: bytes, record: Record) -> Prepared:
-        (target,) = finding.targets()
-        id_, moment = record.id, stamp(finding.event_time)
-        columns: dict[str, Any] = {**documents.columns(record)}
-        columns["body"] = documents.record_json(record)
-        columns["traits"] = [f"{kind} {value}" for kind, value in trait_pairs(record.provenance.traits)]
-        words = subject_words(finding, target)
-        head = client.collection("records").document(id_)
-        opened_: dict[Any, dict[str, Any]] = {
-            client.collection("raw").document(id_): {"body": data, "received": moment},
-            client.collection("subjects").document(id_): {"last": moment},
-            head: {**words, "subject": id_, "window_start": moment, "wake": "0", "token": 0, "holder": ""},
-            head.collection("findings").document("f"): {
-                "event_time": moment, "key": finding.key, "body": documents.finding_json(finding).encode(),
-            },
-            client.collection("occurrences").document(id_): {
-                "record_id": id_, "window_start": moment, "subject_key": id_, "key_hash": id_, "event_time": moment,
-                "state": finding.state, "mute": finding.mute, "finding_time": moment, "finding_key": finding.key,
-            },
-        }  # fmt: skip
-        changes: list[dict[str, Any]] = [
-            {"token": 1, "holder": "m", "expires": moment, "wake": moment, "claimed": "c"},
-            columns,
-            columns,
-            {"releasing": True},
-            {"holder": "", "expires": "", "releasing": False, "wake": ""},
-        ]
+    def prepare(_finding: Finding, _data: bytes, _record: Record) -> Prepared:
+        commits = [[(type(one), one.path, _fields(one)) for one in writes] for writes in recorded.commits]
+        recorded.commits.clear()
 
         def run() -> None:
-            batch = client.batch()
-            for document, fields in opened_.items():
-                batch.create(document, fields)
-            batch.commit()
-            for fields in changes:
-                head.update(fields)
+            for writes in commits:
+                batch = client.batch()
+                for kind, where, fields in writes:
+                    put = batch.create if kind is Create else batch.update
+                    put(client.document(*where), fields)
+                batch.commit()
 
         return run
 
-    return write
+    return prepare
+
+
+def _fields(write: Create | Change) -> dict[str, Any]:
+    from google.cloud.firestore import SERVER_TIMESTAMP  # noqa: PLC0415 - where there is an emulator
+
+    return {name: SERVER_TIMESTAMP if value is NOW else value for name, value in write.data.items()}

@@ -18,7 +18,7 @@ from responder.ports import Admission
 from responder.stores import documents, firestore_bodies
 from responder.stores.documents import WINDOW
 from responder.stores.firestore_calls import NOW, Asked, Change, Conflict, Create
-from responder.stores.firestore_claims import AT_ONCE, FREE, path_of, raw_path
+from responder.stores.firestore_claims import AT_ONCE, FREE, is_alone, path_of, raw_path
 from responder.stores.firestore_queries import KNOWN, NEAR
 from responder.stores.words import clean, id_of_record, known_record, name_of, shifted, short, stamp, subject_words
 
@@ -74,7 +74,8 @@ class Place:
     """The record that a finding joins, and what is written to it: all of it where it is not there yet.
 
     Where it is finished and nobody holds it, that there is something to read: else nobody would know, should whoever
-    brought the finding end here. Only the first of a burst has to say so.
+    brought the finding end here. And where it has one finding, that it has another. Only the first of a burst has to
+    say so.
     """
 
     record_id: str
@@ -175,6 +176,7 @@ class Admissions:
             "claimed": "",
             "written": "",
             "is_saved": False,
+            "alone": True,
             "due": "",
             "wake": AT_ONCE,
             "published": 0,
@@ -239,10 +241,14 @@ class Admissions:
     def _is_told(self, record_id: str) -> bool:
         """Whether the record is finished, and tells of all that joined it."""
         head = self._claims.head(record_id)
-        return bool(head.data["stage"] == "finished" and head.data["read"] >= self._claims.count(record_id))
+        if head.data["stage"] != "finished":
+            return False
+        return bool(head.data["read"] >= (1 if is_alone(head) else self._claims.count(record_id)))
 
 
 def _joined(head: Row) -> Place:
     is_left = head.data["stage"] == "finished" and not head.data["holder"] and head.data["wake"] != AT_ONCE
-    writes = (Change(path_of(head.id), head, {"wake": AT_ONCE}),) if is_left else ()
+    says: dict[str, Any] = {"wake": AT_ONCE} if is_left else {}
+    says |= {"alone": False} if is_alone(head) else {}
+    writes = (Change(path_of(head.id), head, says),) if says else ()
     return Place(record_id=head.id, window_start=head.data["window_start"], stage=head.data["stage"], writes=writes)

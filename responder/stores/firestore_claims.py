@@ -6,6 +6,9 @@ being released, and from then on another may take it; then the occurrences are c
 where something had joined. A finding that joins after the count finds a claim that it can take; one that joined before
 is counted; and whoever dies in between leaves a claim that runs out like any other.
 
+Most records have one finding. `alone` says so, and the first that joins writes the head once, to say so no more: it is
+never true again. While it is true there is nothing to count, and the write that clears the claim fails if it is not.
+
 A head that this process wrote last need not be read again: what it then was is the precondition of the next write, and
 the server refuses that where somebody else wrote since. So such a head decides for a write, and never against one.
 """
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 _FIELDS: Final = (
     *("token", "holder", "expires", "releasing", "claimed", "written"),
-    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told"),
+    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told", "alone"),
 )
 _PARTS: Final = ("parts", "part_count")
 _HEADS: Final = 256
@@ -53,6 +56,11 @@ def _is_held(head: Row, now: datetime) -> bool:
 
 def _is_of(head: Row, claim: Claim) -> bool:
     return bool(head.data["token"] == claim.token and head.data["holder"] == clean(claim.holder))
+
+
+def is_alone(head: Row) -> bool:
+    """Whether one occurrence is all that the record has."""
+    return bool(head.data.get("alone"))
 
 
 def _wake(head: dict[str, Any], joined: int) -> str:
@@ -149,6 +157,9 @@ class Claims:
 
     def release(self, claim: Claim, seen: int) -> bool:
         """As `ports.Records.release`."""
+        mine = self._mine(claim)
+        if mine and seen and is_alone(mine) and self._free(mine, claim.record_id, joined=1):
+            return False
         work = (claim.record_id, claim.token)
         if work in self._busy and seen < sys.maxsize:
             # Findings keep joining: looked for before the head is written for nothing.
@@ -162,8 +173,15 @@ class Claims:
             self._busy.add(work)
             return self._set(claim, {"releasing": False})
         self._busy.discard(work)
-        self._set(claim, FREE, joined=count)
+        for _ in self._database.rounds(f"record {claim.record_id}"):
+            head = self._mine(claim)
+            if head is None or self._free(head, claim.record_id, joined=count):
+                break
         return False
+
+    def _free(self, head: Row, record_id: str, *, joined: int) -> bool:
+        """Nobody holds the record any more, which has so many occurrences."""
+        return self.change(head, record_id, {**FREE, "wake": _wake(head.data, joined)})
 
     def head(self, record_id: str) -> Row:
         """What a record's head says of its claim and its revision; StoreError where there is no such record."""
@@ -193,17 +211,13 @@ class Claims:
         self.heads.keep(record_id, head.data | data, updated)
         return True
 
-    def _set(self, claim: Claim, data: dict[str, Any], *, joined: int | None = None) -> bool:
-        """Write fields of the head while it has this claim; False where another has taken it over, or it is free.
-
-        `joined`: how many occurrences the record has, where nobody will hold it afterwards.
-        """
+    def _set(self, claim: Claim, data: dict[str, Any]) -> bool:
+        """Write fields of the head while it has this claim; False where another has taken it over, or it is free."""
         for _ in self._database.rounds(f"record {claim.record_id}"):
             head = self._mine(claim)
             if head is None:
                 return False
-            when = {} if joined is None else {"wake": _wake(head.data, joined)}
-            if self.change(head, claim.record_id, data | when):
+            if self.change(head, claim.record_id, data):
                 return True
         return False  # unreachable: `rounds` raises
 

@@ -84,7 +84,7 @@ NEAR: Final = Query(
     collection="records",
     equal=("subject",),
     order=(("window_start", "ASCENDING"),),
-    fields=("window_start", "stage", "holder", "wake"),
+    fields=("window_start", "stage", "holder", "wake", "alone"),
 )
 """The records of a subject around a moment."""
 
