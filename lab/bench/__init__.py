@@ -32,8 +32,10 @@ What is compared with what:
 `burst_vs_floor`            1,000 deliveries (800 findings of 800 pods), 80 at once, until the last answer / the
                             findings' critical paths, 80 at once; a lab with 10 log lines a query, searched once before
 `capture_vs_raw`            taking 20 files of 1 MiB out of a container with real programs, hashed, sealed and kept in
-                            the folder store / one `cat` of them over the same exec channel, nothing done with the bytes
-`capture_memory`            MiB at the peak of taking a file of 80 MiB, above the process that had taken small ones
+                            the folder store / one `cat` of them over the same exec channel, nothing done with its
+                            bytes; with the lab's latencies and 32 KiB a millisecond; `_loopback`: with neither
+`capture_memory`            MiB at the peak of taking a file of 80 MiB and a program of 8, above the process that had
+                            taken small ones
 `soak_…`                    two new findings a second through Pub/Sub for minutes: seconds from publishing to the record
                             (p95), and what was lost; then memory, median over the last fifth of thousands of findings
                             / over the first

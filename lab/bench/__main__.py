@@ -35,7 +35,7 @@ MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
     ((cost.CPU,), cost.cpu),
     (cost.MEMORY, cost.memory),
     (stores.RAW, stores.raw),
-    ((capture.SPEED,), capture.speed),
+    ((capture.SPEED, capture.LOOPBACK), capture.speed),
     ((capture.MEMORY,), capture.memory),
     ((delivery.DUPLICATES,), delivery.duplicates),
     ((delivery.LOG_READS,), delivery.log_reads),
