@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
-.PHONY: help demo test check eval e2e races chaos soak bench zip deploy-check lock clean
+.PHONY: help demo test check eval e2e races chaos soak bench zip sbom audit deploy-check lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z.-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 14
@@ -47,6 +47,12 @@ bench: .venv/ready  ## speed and memory, as ratios within one run
 
 zip: .venv/ready  ## dist/functions.zip: the functions' source for the deployment, the same bytes from the same commit
 	@$(PY) -m lab.package
+
+sbom: .venv/ready  ## dist/sbom.cdx.json: what the functions are made of (CycloneDX)
+	@$(PY) -m lab.supply sbom
+
+audit: .venv/ready  ## pip-audit of the functions' packages; 2 where the source of advisories could not be reached
+	@$(PY) -m lab.supply audit
 
 deploy-check: .venv/ready  ## deploy/ by the real Terraform core, without a cloud
 	@DEPLOY_CHECK=1 $(PY) -m pytest -q tests/deploy
