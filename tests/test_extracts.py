@@ -25,6 +25,9 @@ def test_a_log_tells_its_lines_nearest_to_the_event_and_how_many_there_are() -> 
     assert pod.note == f"{MOST} of 40 that were read, and there are more"
     assert [text for _, text in pod.lines] == [f"ERROR {text}" for text in texts[:MOST]]
     assert (pod.link, pod.missing) == (LINK, False)
+    assert html.page(record).count(f'href="{LINK}"') == 2
+    unsafe = record.model_copy(update={"links": {"logs_pod": "javascript:alert(1)"}})
+    assert 'href="' not in html.page(unsafe)
 
 
 def test_a_session_says_who_came_from_where_and_ran_what() -> None:
