@@ -30,6 +30,8 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("demo", help="a finding in, a record out, shown in the terminal")
     doctor = commands.add_parser("doctor", help="the doctor against a healthy deployment, or a changed one")
     doctor.add_argument("--change", default="", help="JSON: path of a REST resource -> what is merged over it")
+    contest = commands.add_parser("contest", help="head to head: situations in which a responder ends the wrong pod")
+    contest.add_argument("--command", dest="contestant", default="ours", help="ours, naive, or a command to start")
     commands.add_parser("e2e", help="real Pub/Sub (or its stand-in), function host and store, and a short chaos")
     chaos = commands.add_parser("chaos", help="kills, faults and a bad day's traffic, and a judge at the end")
     chaos.add_argument("--seconds", type=float, default=600.0)
@@ -57,7 +59,7 @@ def main() -> int:
     # SIGTERM unwinds like Ctrl-C, so that every process that was started ends with this one.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if arguments.command in {"demo", "doctor", "e2e", "chaos", "points", "holes"}:
+        if arguments.command in {"contest", "demo", "doctor", "e2e", "chaos", "points", "holes"}:
             return _program(arguments)
         from pydantic import ValidationError  # noqa: PLC0415 - the same
         from yaml import YAMLError  # noqa: PLC0415 - the same
@@ -76,6 +78,10 @@ def main() -> int:
 
 def _program(arguments: argparse.Namespace) -> int:
     """A command that brings its own scenario."""
+    if arguments.command == "contest":
+        from lab import contest  # noqa: PLC0415 - each command imports what it needs
+
+        return contest.main(arguments.contestant)
     if arguments.command == "demo":
         from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
 

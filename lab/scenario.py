@@ -282,8 +282,8 @@ class ScenarioFault(Part):
     `essentialcontacts.*`, `compute.*`, `secretmanager.Access`, `channel.Post`. `kind`: latency (answers after
     `seconds`), hang (accepts and never answers), deny (403), quota (429), unavailable (503), not_found, empty_page (an
     empty page with a next token, `times` times), reset (the connection is closed), drop_reply (the effect happens, the
-    reply is lost), lie (an answer of the wrong form). `match` is a text that the request must hold (a filter, a path);
-    `after` lets that many calls through first; `times` is how many are hit, 0 for all.
+    reply is lost; never of a dry run), lie (an answer of the wrong form). `match` is a text that the request must hold
+    (a filter, a path); `after` lets that many calls through first; `times` is how many are hit, 0 for all.
     """
 
     call: str

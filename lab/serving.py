@@ -79,7 +79,7 @@ def function(
             command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            _wait(process, port, folder / "function.log")
+            wait_for(process, port, folder / "function.log")
             yield Function(f"http://127.0.0.1:{port}/", process)
         finally:
             stop(process)
@@ -96,7 +96,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float = 60.0) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float = 60.0) -> None:
+    """Until somebody listens; RuntimeError with the end of its log where nobody does."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:

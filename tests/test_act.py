@@ -228,7 +228,7 @@ def fault(kind: str, call: str = "kubernetes.delete.pods", **more: Any) -> dict[
 
 
 def test_a_lost_reply_is_looked_after_and_not_sent_again(tmp_path: Path) -> None:
-    with scene(tmp_path, AUTO, changes=fault("drop_reply", after=1)) as here:
+    with scene(tmp_path, AUTO, changes=fault("drop_reply", times=1)) as here:
         done = here.act()
         assert done.outcome.kind == "deleted"
         here.act()
