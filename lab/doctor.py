@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab import estate_documents
 from lab.environment import ROOT
 from lab.google import LabGoogle
 from lab.rbac import DOCTOR_TOKEN
@@ -33,14 +32,14 @@ def doctor(change: str) -> int:
 
     scenario = _changed(load(ROOT / "lab" / "deployment.yaml"), json.loads(change) if change else {})
     assert scenario.deployment is not None
-    environ = estate_documents.environment(scenario, scenario.deployment)
+    environ = {"RESPONDER_SCC_PARENT": scenario.scc_parent, "RESPONDER_POLICY": "policy.toml"}
     with serve(scenario) as running, tempfile.TemporaryDirectory() as folder:
         policy = Path(folder) / "policy.toml"
         policy.write_text(_POLICY, encoding="utf-8")
         wiring.install(LabGoogle(running.endpoints.model_dump(mode="json") | {"token": DOCTOR_TOKEN}))
         case = wiring.doctor(settings.read(environ), ("acme-shop-prod",), ("shop",))
         # The lab has no Firestore of its own: what lies in the database is not asked here.
-        case = replace(case, store=lambda: None, file=lambda _: policy.read_bytes())
+        case = replace(case, store=lambda _: None, file=lambda _: policy.read_bytes())
         outcomes = []
         for line in examine(case):
             outcomes.append(line.outcome)

@@ -145,8 +145,8 @@ class Estate:
     def _held(self, account: str, resource: str, plan: ScenarioDeployment) -> set[str]:
         """What an account may do on a resource. The custom roles are bound at the top, but for those of one thing."""
         held = set(self._roles[_AT_THE_TOP.get(account, "")])
-        own = {documents.topic(plan, "records"), documents.topic(plan, "actions")}
-        if account in {INVESTIGATOR, ACT} and resource in own:
+        own = {documents.topic(plan, "records"): {INVESTIGATOR, ACT}, documents.topic(plan, "actions"): {INVESTIGATOR}}
+        if account in own.get(resource, ()):
             held |= set(self._roles["publisher"])
         if account == ACT and resource == f"buckets/{documents.bucket(plan)}":
             held |= set(self._roles["evidence"])

@@ -25,20 +25,25 @@ def bucket(plan: ScenarioDeployment) -> str:
     return f"{plan.project}-evidence"
 
 
-def environment(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, str]:
-    """The settings that the functions were deployed with."""
+def environment(scenario: Scenario, plan: ScenarioDeployment, name: str) -> dict[str, str]:
+    """The settings that one of the functions was deployed with: what it does not need it does not have."""
     found = {
         "RESPONDER_SCC_PARENT": scenario.scc_parent,
         "RESPONDER_STORE": f"firestore:{plan.project}/records",
         "RESPONDER_RECORDS_TOPIC": topic(plan, "records"),
-        "RESPONDER_EVIDENCE": f"gs://{bucket(plan)}",
     }
+    if name == "act":
+        return found | {
+            "RESPONDER_POLICY": "/etc/responder/policy/policy.toml",
+            "RESPONDER_ACTIONS": f"firestore:{plan.project}/actions",
+            "RESPONDER_EVIDENCE": f"gs://{bucket(plan)}",
+            "RESPONDER_COLLECTOR": COLLECTOR,
+            "RESPONDER_REMEDIATOR": REMEDIATOR,
+        }
     acting = {
-        "RESPONDER_POLICY": "policy.toml",
+        "RESPONDER_POLICY": "/etc/responder/policy/policy.toml",
         "RESPONDER_ACTION_TOPIC": topic(plan, "actions"),
-        "RESPONDER_ACTIONS": f"firestore:{plan.project}/actions",
-        "RESPONDER_COLLECTOR": COLLECTOR,
-        "RESPONDER_REMEDIATOR": REMEDIATOR,
+        "RESPONDER_READ_ONLY": "true",
     }
     return found | (acting if plan.act else {})
 
@@ -134,9 +139,24 @@ def _pubsub(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
                 "expirationPolicy": {},
                 "state": "ACTIVE",
             },
+            *([_summoning(plan)] if plan.act else []),
         ]
     }
     return found
+
+
+def _summoning(plan: ScenarioDeployment) -> dict[str, Any]:
+    return {
+        "name": f"projects/{plan.project}/subscriptions/responder-act",
+        "topic": topic(plan, "actions"),
+        "pushConfig": {
+            "pushEndpoint": _url("act"),
+            "oidcToken": {"serviceAccountEmail": _PUSHER.format(plan.project), "audience": _url("act")},
+        },
+        "ackDeadlineSeconds": 600,
+        "expirationPolicy": {},
+        "state": "ACTIVE",
+    }
 
 
 def _url(name: str) -> str:
@@ -159,7 +179,7 @@ def _functions(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
                 "serviceAccountEmail": account,
                 "ingressSettings": "ALLOW_INTERNAL_ONLY",
                 "timeoutSeconds": 540,
-                "environmentVariables": environment(scenario, plan),
+                "environmentVariables": environment(scenario, plan, name),
             },
         }
         for name, account in accounts.items()

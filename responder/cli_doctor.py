@@ -48,6 +48,8 @@ def doctor(
         from responder.doctor.trial import run  # noqa: PLC0415 - the same
 
         read = settings.read(os.environ)
+        if send_test and not os.environ.get("RESPONDER_STORE", "").strip():
+            stop(ExitCode.USAGE, "--send-test looks for the record: set RESPONDER_STORE as the functions have it")
         case = wiring.doctor(read, tuple(project or ()), tuple(namespace or ()))
         case = _with_projects(case, project)
         found: Counter[str] = Counter()

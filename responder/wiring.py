@@ -242,7 +242,6 @@ def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str,
     from responder.doctor.ports import Case, Needs, Verb  # noqa: PLC0415 - only for the doctor
     from responder.live.deployment import Deployment  # noqa: PLC0415 - the same
     from responder.live.identity import Impersonated  # noqa: PLC0415 - the same
-    from responder.ports import RecordQuery  # noqa: PLC0415 - the same
     from responder.stores.firestore_queries import index_keys  # noqa: PLC0415 - the same
 
     google = _Installed.google or _live()
@@ -262,10 +261,21 @@ def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str,
         gke=_Later(lambda: _gke(google, settings)),
         become=functools.cache(lambda account: Impersonated(google, account)),
         needs=Needs(permissions=held, verbs=verbs, indexes=index_keys()),
-        store=lambda: next(store(settings).list(RecordQuery(limit=1)), None),
+        store=_looked,
         file=lambda path: Path(path).read_bytes(),
         now=_Installed.now,
     )
+
+
+def _looked(settings: Settings) -> object:
+    """One look into the store; a SQLite file that is not there is not made by it."""
+    from responder.errors import StoreError  # noqa: PLC0415 - only for the doctor
+    from responder.ports import RecordQuery  # noqa: PLC0415 - the same
+
+    if not settings.store.startswith("firestore:") and not Path(settings.store).exists():
+        message = f"the record store {settings.store} is not there"
+        raise StoreError(message)
+    return next(store(settings).list(RecordQuery(limit=1)), None)
 
 
 def trial(settings: Settings, seconds: float) -> Trial:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from responder.doctor.deployed import Deployed
 from responder.doctor.facts import ListedCluster
 from responder.doctor.lines import Check, Line
-from responder.doctor.own import capturing, removing
+from responder.doctor.own import POLICY_UNKNOWN, capturing, removing
 from responder.doctor.ports import Case, Verb
 from responder.errors import Unanswered
 from responder.finding import ClusterRef
@@ -27,8 +28,8 @@ _LOGS: Final = ("SYSTEM_COMPONENTS", "WORKLOADS")
 _RBAC: Final = "kubectl apply -f deploy/rbac/{}, bound to {}"
 
 
-def project(case: Case, name: str, readers: tuple[str, ...]) -> Iterator[Line]:
-    """The clusters of a project. `readers` is empty where nobody knows who they are."""
+def project(case: Case, name: str, readers: tuple[str, ...], actor: Deployed | None) -> Iterator[Line]:
+    """The clusters of a project. `readers` is empty where nobody knows who they are; `actor` is `act`, if any."""
     check = Check("clusters", f"projects/{name}")
     found: list[ListedCluster] = []
 
@@ -39,7 +40,7 @@ def project(case: Case, name: str, readers: tuple[str, ...]) -> Iterator[Line]:
     yield from check.asking(ask)
     yield from logs(case, name)
     for one in found:
-        yield from _cluster(case, name, one, readers)
+        yield from _cluster(case, name, one, readers, actor)
 
 
 def logs(case: Case, name: str) -> Iterator[Line]:
@@ -61,7 +62,9 @@ def logs(case: Case, name: str) -> Iterator[Line]:
     yield from check.asking(ask)
 
 
-def _cluster(case: Case, project_id: str, one: ListedCluster, readers: tuple[str, ...]) -> Iterator[Line]:
+def _cluster(
+    case: Case, project_id: str, one: ListedCluster, readers: tuple[str, ...], actor: Deployed | None
+) -> Iterator[Line]:
     ref = ClusterRef(project=project_id, location=one.location, name=one.name)
     name = ref.api_name
     yield Check("cluster.status", name).either(
@@ -90,7 +93,8 @@ def _cluster(case: Case, project_id: str, one: ListedCluster, readers: tuple[str
     for found in access:
         for account in readers or ("",):
             yield from _reader(case, name, found, account)
-        yield from _actors(case, ref, found)
+        if actor is not None:
+            yield from _actors(case, ref, found, actor)
 
 
 def _reader(case: Case, name: str, access: Access, account: str) -> Iterator[Line]:
@@ -129,16 +133,22 @@ def _may(case: Case, account: str, access: Access, verbs: tuple[Verb, ...]) -> f
         raise Unanswered(error.why, detail, mend=mend) from None
 
 
-def _actors(case: Case, ref: ClusterRef, access: Access) -> Iterator[Line]:
-    """Collector and remediator: nothing in the whole cluster, and in the namespaces that were named what they take."""
-    roles = (("collector", case.settings.collector, capturing), ("remediator", case.settings.remediator, removing))
-    for role, account, projects in roles:
+def _actors(case: Case, ref: ClusterRef, access: Access, actor: Deployed) -> Iterator[Line]:
+    """Collector and remediator: nothing in the whole cluster, and in the namespaces that were named what they take.
+
+    Without a remediator of its own, `act` deletes as itself; without a collector it takes nothing.
+    """
+    given = actor.settings or case.settings
+    remediator = given.remediator or actor.account
+    for role, account, projects in (("collector", given.collector, capturing), ("remediator", remediator, removing)):
         check, opted = Check("act.rbac", f"{ref.api_name} {role}"), ref.project in projects(case)
-        if account:
+        if account and not case.policy_known:
+            yield check.unchecked(*POLICY_UNKNOWN)
+        elif account:
             yield from check.asking(partial(_acting, case, check, access, (role, account), opted=opted))
         elif opted:
             mend = f"set it to an account that deploy/rbac/{role}.yaml is bound to"
-            yield check.wrong(f"RESPONDER_{role.upper()} is not set, and the project opted in", mend)
+            yield check.wrong(f"RESPONDER_{role.upper()} of act is not set, and the project opted in", mend)
 
 
 def _acting(case: Case, check: Check, access: Access, who: tuple[str, str], *, opted: bool) -> Iterator[Line]:

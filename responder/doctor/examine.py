@@ -1,72 +1,93 @@
 """The order of the checks: from the detector along the way of a finding to the clusters. Pure: asks its ports.
 
 Each step is found by the one before it: the notification config names the topic, the topic's subscription the function,
-the function its account. So nothing has to be told but the settings, the projects and the namespaces.
+the function its account and its settings. So nothing has to be told but the level, the projects and the namespaces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from responder.doctor import clusters, delivery, detector, functions, own, rights
-from responder.doctor.facts import Function, NotificationConfig, Subscription
+from responder.doctor.deployed import Deployed, with_settings
+from responder.doctor.facts import NotificationConfig, Subscription
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
 
 
+@dataclass(slots=True)
+class _Found:
+    """The functions, as they are found."""
+
+    respond: Deployed | None = None
+    sweep: Deployed | None = None
+    act: Deployed | None = None
+
+
 def examine(case: Case) -> Iterator[Line]:
     """Every line, in the order in which one would mend."""
-    yield from own.files(case)
-    yield from own.store(case)
-    yield from own.evidence(case)
+    found = _Found()
     yield from detector.tier(case)
     yield from detector.modules(case)
-    found: list[Function] = []
     for one in detector.configs(case):
         if isinstance(one, NotificationConfig):
-            yield from delivery.topic(case, one)
-            yield from _delivered(case, one.pubsub_topic, found)
+            yield from _delivered(case, one, found)
         else:
             yield one
-    accounts: list[str] = []
-    if found:
-        yield from _accounts(case, found[0], accounts)
+    theirs = found.respond.settings if found.respond else None
+    case = replace(case, policy_known=bool(case.settings.policy) or theirs is None or not theirs.policy)
+    yield from own.files(case, theirs)
+    yield from own.store(with_settings(case, found.respond) if found.respond else case)
+    if found.respond:
+        yield from _functions(case, found.respond, found)
+        yield from _rights(case, found)
     else:
         detail = "the function respond was not found, so that nothing of it was asked"
         yield Check("function", case.settings.scc_parent).unchecked(detail, "mend what is wrong above first")
+    accounts = [one.account for one in (found.respond, found.sweep, found.act) if one]
     for project in case.projects:
-        yield from clusters.project(case, project, tuple(dict.fromkeys(accounts)))
+        yield from clusters.project(case, project, tuple(dict.fromkeys(accounts)), found.act)
 
 
-def _accounts(case: Case, respond: Function, accounts: list[str]) -> Iterator[Line]:
-    """The other functions, and what the account of each may do; `accounts` is filled with them."""
-    accounts.append(respond.service_config.service_account_email)
-    yield from functions.apis(case, respond)
-    for line in functions.sweep(case, respond):
-        if isinstance(line, Function):
-            accounts.append(line.service_config.service_account_email)
-        else:
-            yield line
-    for account in dict.fromkeys(accounts):
-        yield from rights.investigator(case, account)
-    for line in functions.act(case, respond):
-        if isinstance(line, Function):
-            accounts.append(line.service_config.service_account_email)
-            yield from rights.actor(case, accounts[-1])
-        else:
-            yield line
-
-
-def _delivered(case: Case, topic: str, found: list[Function]) -> Iterator[Line]:
-    for one in delivery.subscriptions(case, topic):
+def _delivered(case: Case, config: NotificationConfig, found: _Found) -> Iterator[Line]:
+    yield from delivery.topic(case, config)
+    for one in delivery.subscriptions(case, config.pubsub_topic):
         if not isinstance(one, Subscription):
             yield one
             continue
-        yield from delivery.subscription(case, one)
-        yield from delivery.dead_letters(case, one)
+        seen = case
         for line in functions.respond(case, one):
-            if isinstance(line, Function):
-                found.append(line)
-                yield from rights.no_forging(case, line.service_config.service_account_email, topic)
+            if isinstance(line, Deployed):
+                found.respond, seen = found.respond or line, with_settings(case, line)
+                yield from rights.no_forging(case, line.account, config.pubsub_topic)
             else:
                 yield line
+        yield from delivery.subscription(seen, one)
+        yield from delivery.dead_letters(case, one)
+
+
+def _functions(case: Case, respond: Deployed, found: _Found) -> Iterator[Line]:
+    """The APIs and the other functions; `found` is filled with them."""
+    yield from functions.apis(case, respond)
+    for line in functions.sweep(case, respond):
+        if isinstance(line, Deployed):
+            found.sweep = line
+        else:
+            yield line
+    for line in functions.act(case, respond):
+        if isinstance(line, Deployed):
+            found.act = line
+        else:
+            yield line
+
+
+def _rights(case: Case, found: _Found) -> Iterator[Line]:
+    """What the account of each function may do, by that function's own settings."""
+    acting = with_settings(case, found.act) if found.act else case
+    readers = {one.account: one for one in (found.sweep, found.respond) if one}
+    for account, one in readers.items():
+        yield from rights.investigator(with_settings(case, one), account, actions=acting.settings.actions)
+    if found.act:
+        yield from rights.actor(acting, found.act.account)
+    yield from own.evidence(acting)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from responder import settings
+from responder.doctor import deployed
+from responder.doctor.deployed import Deployed
 from responder.doctor.facts import Function, Subscription
 from responder.doctor.lines import Check, Line
-from responder.doctor.own import opted_in
+from responder.doctor.own import POLICY_UNKNOWN, opted_in
 from responder.doctor.ports import Case
-from responder.errors import SettingsError
 
 INSIDE: Final = {"ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"}
 APIS: Final = (
@@ -34,7 +34,7 @@ _EVERY_MINUTE: Final = {"* * * * *", "*/1 * * * *", "every 1 minutes", "every 1 
 _DEPLOY: Final = "deploy it: deploy/README.md, The functions"
 
 
-def respond(case: Case, one: Subscription) -> Iterator[Line | Function]:
+def respond(case: Case, one: Subscription) -> Iterator[Line | Deployed]:
     """The lines, and the function that the subscription pushes to."""
     project, endpoint = one.name.split("/")[1], one.push_config.push_endpoint
     check = Check("function", endpoint)
@@ -43,7 +43,7 @@ def respond(case: Case, one: Subscription) -> Iterator[Line | Function]:
     def ask() -> Iterator[Line]:
         found.extend(function for function in case.sources.functions(project) if function.answers_at(endpoint))
         if found:
-            yield from _running(case, found[0])
+            yield from _running(case, deployed.of(found[0]))
         else:
             mend = f"gcloud pubsub subscriptions update {one.name} --push-endpoint=URL of the function"
             yield check.wrong(f"no function of {project} answers there", mend)
@@ -52,18 +52,18 @@ def respond(case: Case, one: Subscription) -> Iterator[Line | Function]:
     for function in found:
         caller = one.push_config.oidc_token.service_account_email
         yield from _invoker(case, function, caller)
-        yield from _environment(case, function)
-    yield from found
+        yield from deployed.checked(case, deployed.of(function))
+        yield deployed.of(function)
 
 
-def _running(case: Case, one: Function) -> Iterator[Line]:
-    service = one.service_config
+def _running(case: Case, run: Deployed) -> Iterator[Line]:
+    one, service = run.function, run.function.service_config
     yield Check("function", one.name).either(one.state == "ACTIVE", "it runs", f"it is {one.state.lower()}", _DEPLOY)
     inside = service.ingress_settings in INSIDE
     yield Check("function.ingress", one.name).either(
         inside, "from inside only", "anybody on the internet may knock", "set its ingress to internal"
     )
-    needed = int((case.settings.deadline + _MARGIN).total_seconds())
+    needed = int(((run.settings or case.settings).deadline + _MARGIN).total_seconds())
     yield Check("function.timeout", one.name).either(
         service.timeout_seconds >= needed,
         f"{service.timeout_seconds} s",
@@ -95,38 +95,9 @@ def _invoker(case: Case, one: Function, caller: str) -> Iterator[Line]:
     yield from check.asking(ask)
 
 
-def _environment(case: Case, one: Function) -> Iterator[Line]:
-    """The function's settings, held against those that are examined here."""
-    check = Check("function.settings", one.name)
-    given = one.service_config.environment_variables
-    try:
-        theirs = settings.read({**given, "K_SERVICE": "doctor"})
-    except SettingsError as error:
-        yield check.wrong(str(error), "mend the function's environment: it refuses every message until then")
-        return
-    names = (
-        "scc_parent",
-        "store",
-        "records_topic",
-        "policy",
-        "notices",
-        "action_topic",
-        "actions",
-        "evidence",
-        "collector",
-        "remediator",
-    )
-    other = [name for name in names if getattr(theirs, name) != getattr(case.settings, name)]
-    if other:
-        shown = ", ".join(f"RESPONDER_{name.upper()}" for name in other)
-        mend = "examine it with the function's settings, or mend the function's"
-        yield check.wrong(f"it has another {shown} than is examined here", mend)
-    else:
-        yield check.ok("right, and those that are examined here")
-
-
-def sweep(case: Case, one: Function) -> Iterator[Line | Function]:
+def sweep(case: Case, beside: Deployed) -> Iterator[Line | Deployed]:
     """The lines, and the second function: it is there, and something calls it every minute."""
+    one = beside.function
     project, location = one.name.split("/")[1], one.name.split("/")[3]
     check = Check("sweep", f"projects/{project}")
     found: list[Function] = []
@@ -140,7 +111,7 @@ def sweep(case: Case, one: Function) -> Iterator[Line | Function]:
         found.append(swept[0])
         state = swept[0].state
         yield check.either(state == "ACTIVE", "it runs", f"it is {state.lower()}", _DEPLOY)
-        yield from _environment(case, swept[0])
+        yield from deployed.checked(case, deployed.of(swept[0]), beside=beside)
         called = [job for job in case.sources.jobs(project, location) if swept[0].answers_at(job.http_target.uri)]
         job = Check("sweep.job", f"projects/{project}/locations/{location}")
         if not called:
@@ -154,11 +125,12 @@ def sweep(case: Case, one: Function) -> Iterator[Line | Function]:
             yield job.either(schedule in _EVERY_MINUTE, "every minute", f"it is called at {schedule!r}", mend)
 
     yield from check.asking(ask)
-    yield from found
+    yield from (deployed.of(function) for function in found)
 
 
-def act(case: Case, one: Function) -> Iterator[Line | Function]:
-    """The third function: there where a project opted in, and nowhere else."""
+def act(case: Case, beside: Deployed) -> Iterator[Line | Deployed]:
+    """The third function: there where a project opted in, and nowhere else; and what is published for it reaches it."""
+    one = beside.function
     project = one.name.split("/")[1]
     check = Check("act", f"projects/{project}")
     found: list[Function] = []
@@ -166,7 +138,9 @@ def act(case: Case, one: Function) -> Iterator[Line | Function]:
     def ask() -> Iterator[Line]:
         found.extend(f for f in case.sources.functions(project) if f.build_config.entry_point == "act")
         wanted = opted_in(case)
-        if found and not wanted:
+        if not case.policy_known:
+            yield check.unchecked(*POLICY_UNKNOWN)
+        elif found and not wanted:
             mend = "remove it, or opt a project in: what may act must not lie about"
             yield check.wrong("it is deployed, and no project opted in to anything", mend)
         elif wanted and not found:
@@ -177,12 +151,36 @@ def act(case: Case, one: Function) -> Iterator[Line | Function]:
             yield check.ok("it is there, with an account of its own" if found else "not deployed: nobody opted in")
 
     yield from check.asking(ask)
-    yield from found
+    for function in found:
+        yield from deployed.checked(case, deployed.of(function), beside=beside)
+        yield from _summoned(case, beside, function)
+        yield deployed.of(function)
 
 
-def apis(case: Case, one: Function) -> Iterator[Line]:
+def _summoned(case: Case, beside: Deployed, act_function: Function) -> Iterator[Line]:
+    topic = beside.settings.action_topic if beside.settings else ""
+    check = Check("act.subscription", topic or act_function.name)
+    if not topic:
+        mend = "set it to the topic that act is subscribed to"
+        yield check.wrong("RESPONDER_ACTION_TOPIC of respond is not set: act is never asked", mend)
+        return
+
+    def ask() -> Iterator[Line]:
+        every = [one for one in case.sources.subscriptions(topic.split("/")[1]) if one.topic == topic]
+        pushing = [one for one in every if act_function.answers_at(one.push_config.push_endpoint)]
+        if not pushing:
+            mend = f"create one that pushes to {act_function.service_config.uri}, with an OIDC token"
+            yield check.wrong("no subscription of the action topic pushes to act: it is never asked", mend)
+            return
+        yield check.ok("it pushes to act")
+        yield from _invoker(case, act_function, pushing[0].push_config.oidc_token.service_account_email)
+
+    yield from check.asking(ask)
+
+
+def apis(case: Case, beside: Deployed) -> Iterator[Line]:
     """The APIs are on, in the project of the function."""
-    project = one.name.split("/")[1]
+    project = beside.function.name.split("/")[1]
     check = Check("apis", f"projects/{project}")
 
     def ask() -> Iterator[Line]:

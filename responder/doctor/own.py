@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from responder import policy
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
 from responder.errors import NoticesError, PolicyError, SettingsError, StoreError
 from responder.notices import config as notices
+from responder.settings import Settings
 from responder.triage.tuning import parse
+
+POLICY_UNKNOWN: Final = (
+    "the policy that the functions have was not given, so that nobody knows who opted in",
+    "set RESPONDER_POLICY to the same file here",
+)
 
 
 def policy_of(case: Case) -> policy.Policy:
@@ -43,15 +50,30 @@ def opted_in(case: Case) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*capturing(case), *removing(case))))
 
 
-def files(case: Case) -> Iterator[Line]:
-    """policy.toml, notices.toml and triage.toml: right, or with the line that is not."""
+def files(case: Case, theirs: Settings | None) -> Iterator[Line]:
+    """The three files: right, or with the line that is not. `theirs` are the settings of `respond`."""
     check = Check("policy", case.settings.policy or "RESPONDER_POLICY")
-    if not case.settings.policy:
+    if not case.policy_known:
+        yield check.unchecked(*POLICY_UNKNOWN)
+    elif theirs is not None and case.settings.policy and not theirs.policy:
+        yield check.wrong(
+            "it is set here, and the functions have none: nothing is ever done", "mount it, and set it there"
+        )
+    elif not case.settings.policy:
         yield check.ok("not set: nothing is deleted, and no command runs in any container")
     else:
         yield _read(case, check)
-    yield _told(case)
+    if theirs is not None and theirs.notices and not case.settings.notices:
+        mend = "set RESPONDER_NOTICES to the same file here"
+        yield Check("notices", "RESPONDER_NOTICES").unchecked("the functions have a file that was not given", mend)
+    else:
+        yield _told(case)
     check = Check("tuning", case.settings.triage or "RESPONDER_TRIAGE")
+    if theirs is not None and theirs.triage and not case.settings.triage:
+        yield check.unchecked(
+            "the functions have a file that was not given", "set RESPONDER_TRIAGE to the same file here"
+        )
+        return
     if not case.settings.triage:
         yield check.ok("not set: the built-in rules judge")
         return
@@ -98,7 +120,7 @@ def store(case: Case) -> Iterator[Line]:
     place = case.settings.store
     check = Check("store", place)
     try:
-        case.store()
+        case.store(case.settings)
     except StoreError as error:
         yield check.wrong(str(error), "create the database, or grant the role records to whoever asks")
     else:

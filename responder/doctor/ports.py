@@ -112,7 +112,7 @@ class Case:
 
     `projects` are those with clusters, `namespaces` those that may be acted in. `become` gives a service account's own
     view. `store` reads the record store, and raises StoreError; `file` reads a file of the settings, and raises
-    OSError.
+    OSError. `policy_known` is False where the functions have a policy and none was given here.
     """
 
     settings: Settings
@@ -123,6 +123,7 @@ class Case:
     gke: Clusters
     become: Callable[[str], Identity]
     needs: Needs
-    store: Callable[[], object]
+    store: Callable[[Settings], object]
     file: Callable[[str], bytes]
     now: Callable[[], datetime]
+    policy_known: bool = True

@@ -30,11 +30,11 @@ TOO_MUCH: Final = (
 _DATASTORE: Final = {"roles/datastore.user", "roles/datastore.owner", "roles/owner", "roles/editor"}
 
 
-def investigator(case: Case, account: str) -> Iterator[Line]:
-    """Of `respond` or `sweep`."""
+def investigator(case: Case, account: str, *, actions: str) -> Iterator[Line]:
+    """Of `respond` or `sweep`, by their settings; `actions` is the second database, which they must not write."""
     yield from _reads(case, account)
-    if case.settings.actions:
-        yield from _database(case, account, case.settings.actions, wanted=False)
+    if actions:
+        yield from _database(case, account, actions, wanted=False)
 
 
 def _reads(case: Case, account: str) -> Iterator[Line]:
@@ -55,10 +55,10 @@ def _reads(case: Case, account: str) -> Iterator[Line]:
 
 
 def actor(case: Case, account: str) -> Iterator[Line]:
-    """Of `act`, as far as IAM goes."""
+    """Of `act`, by its settings, as far as IAM goes."""
     yield from _reads(case, account)
     for email in dict.fromkeys((case.settings.collector, case.settings.remediator)):
-        if email:
+        if email and email != account:
             yield from _has(case, account, f"serviceAccounts/{email}", case.needs.permissions["actor"])
     if case.settings.evidence.startswith("gs://"):
         bucket = case.settings.evidence.removeprefix("gs://").partition("/")[0]
@@ -115,7 +115,7 @@ def _database(case: Case, account: str, place: str, *, wanted: bool) -> Iterator
 
     def ask() -> Iterator[Line]:
         own = [one for one in case.sources.bindings(f"projects/{project}") if member in one.members]
-        there = [one for one in own if f"/databases/{name}" in one.condition.expression]
+        there = [one for one in own if f'/databases/{name}"' in one.condition.expression]
         everywhere = [one for one in own if one.role in _DATASTORE and not one.condition.expression]
         if everywhere:
             mend = f'bind it with a condition: resource.name=="projects/{project}/databases/…"'

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lab import estate_documents
 from lab.environment import ROOT
 from lab.google import LabGoogle
 from lab.rbac import DOCTOR_TOKEN
@@ -65,8 +64,7 @@ def scenario(planted: Planted) -> Scenario:
 def case_of(planted: Planted) -> Iterator[tuple[Case, Lab]]:
     """What the doctor is handed, and the lab, which serves while the block runs."""
     made = scenario(planted)
-    assert made.deployment is not None
-    environ = estate_documents.environment(made, made.deployment) | dict(planted.settings)
+    environ = {"RESPONDER_SCC_PARENT": made.scc_parent, "RESPONDER_POLICY": "policy.toml"} | dict(planted.settings)
     files = {"policy.toml": POLICY.encode(), **planted.files}
 
     def read(path: str) -> bytes:
@@ -79,7 +77,7 @@ def case_of(planted: Planted) -> Iterator[tuple[Case, Lab]]:
         google = LabGoogle(endpoints)
         wiring.install(google, now=running.lab.now)
         case = wiring.doctor(settings.read(environ), (PROJECT,), planted.namespaces)
-        yield replace(case, store=planted.store, file=read), running.lab
+        yield replace(case, store=lambda _: planted.store(), file=read), running.lab
 
 
 def examined(planted: Planted) -> list[Line]:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import estate_documents
 from responder import wiring
 from responder.cli import app
 from responder.doctor.examine import examine
@@ -30,13 +29,11 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     built = wiring.doctor
 
     def without_a_database(*given: Any) -> Case:
-        return replace(built(*given), store=lambda: None)
+        return replace(built(*given), store=lambda _: None)
 
     def run(planted: Planted, *arguments: str) -> Any:
-        made = scenario(planted)
-        assert made.deployment is not None
-        for name, value in estate_documents.environment(made, made.deployment).items():
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("RESPONDER_SCC_PARENT", scenario(planted).scc_parent)
+        monkeypatch.setenv("RESPONDER_POLICY", "policy.toml")
         monkeypatch.setattr(wiring, "doctor", without_a_database)
         monkeypatch.chdir(tmp_path)
         with case_of(planted):

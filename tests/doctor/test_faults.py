@@ -251,9 +251,37 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change=function(0, serviceConfig={"environmentVariables": {"RESPONDER_STOR": "x"}})),
         "function.settings", "RESPONDER_STOR is not a setting", "environment",
     ),
-    "the function keeps its records elsewhere": (
-        Planted(change=function(0, serviceConfig={"environmentVariables": {"RESPONDER_EVIDENCE": "gs://old"}})),
-        "function.settings", "another RESPONDER_EVIDENCE", "the function's",
+    "the function keeps its records elsewhere than is set here": (
+        Planted(settings={"RESPONDER_STORE": "firestore:acme-sec/other"}),
+        "function.settings", "another RESPONDER_STORE than is set here", "environment",
+    ),
+    "sweep publishes records elsewhere than respond": (
+        Planted(change=function(1, serviceConfig={"environmentVariables": {
+            "RESPONDER_RECORDS_TOPIC": "projects/acme-sec/topics/responder-actions"}})),
+        "function.settings", "another RESPONDER_RECORDS_TOPIC than responder-respond", "environment",
+    ),
+    "act has no policy": (
+        Planted(change=function(2, serviceConfig={"environmentVariables": {"RESPONDER_POLICY": None}})),
+        "function.settings", "another RESPONDER_POLICY than responder-respond", "environment",
+    ),
+    "act has no second database": (
+        Planted(change=function(2, serviceConfig={"environmentVariables": {"RESPONDER_ACTIONS": None}})),
+        "function.settings", "no RESPONDER_ACTIONS", "environment",
+    ),
+    "respond does not ask act": (
+        Planted(change={FUNCTIONS: {"functions": {
+            "0": {"serviceConfig": {"environmentVariables": {"RESPONDER_ACTION_TOPIC": None}}},
+            "1": {"serviceConfig": {"environmentVariables": {"RESPONDER_ACTION_TOPIC": None}}}}}}),
+        "act.subscription", "RESPONDER_ACTION_TOPIC of respond is not set", "the topic that act is subscribed to",
+    ),
+    "nothing is pushed to act": (
+        Planted(change={SUBSCRIPTIONS: {"subscriptions": {"2": None}}}),
+        "act.subscription", "never asked", "pushes to https://act-",
+    ),
+    "the functions have no policy": (
+        Planted(change={FUNCTIONS: {"functions": {str(number): {"serviceConfig": {"environmentVariables": {
+            "RESPONDER_POLICY": None}}} for number in range(3)}}}),
+        "policy", "the functions have none", "mount it",
     ),
     "there is no sweep": (
         Planted(change={FUNCTIONS: {"functions": {"1": None}}}), "sweep", "never gone on with", "deploy it",
@@ -397,7 +425,8 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(files={"policy.toml": b""}), "act.rbac", "delete pods in shop", "remove its RoleBindings",
     ),
     "no collector is named where a project captures": (
-        Planted(settings={"RESPONDER_COLLECTOR": ""}), "act.rbac", "RESPONDER_COLLECTOR is not set", "collector.yaml",
+        Planted(change=function(2, serviceConfig={"environmentVariables": {"RESPONDER_COLLECTOR": None}})),
+        "act.rbac", "RESPONDER_COLLECTOR of act is not set", "collector.yaml",
     ),
 }  # fmt: skip
 
@@ -445,6 +474,9 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
     + [
         (Planted(scenario=cluster(reachable=[])), "cluster.rbac", "unavailable: "),
         (Planted(namespaces=()), "act.rbac", "not said"),
+        (Planted(settings={"RESPONDER_POLICY": ""}), "policy", "who opted in"),
+        (Planted(settings={"RESPONDER_POLICY": ""}), "act", "who opted in"),
+        (Planted(settings={"RESPONDER_POLICY": ""}), "act.rbac", "who opted in"),
         (Planted(change=filtered('resource.name="//x" AND category="y')), "notification.filter", "cannot be read"),
         (Planted(change=filtered("create_time>5")), "notification.filter", "differ by finding"),
         (Planted(change={f"/v1/{ORG}/{SERVICE}": {"modules": {MODULE: None}}}), "detector.module", "not tell of"),
