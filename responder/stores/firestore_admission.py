@@ -10,6 +10,7 @@ writes, so a burst of them is as fast as Firestore is.
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 
     from responder.finding import Finding, Target
     from responder.ports import Delivery
-    from responder.stores.firestore_calls import Database, Row, Write
+    from responder.stores.firestore_calls import Database, Path, Row, Write
     from responder.stores.firestore_claims import Claims
 
+_SEEN: Final = 1000
 _SORTED: Final = 300
 """Characters by which keys are sorted: a longer value would not be indexed whole."""
 
@@ -86,6 +88,25 @@ class Place:
     """Of a record that is opened; the second of `writes` makes it."""
 
 
+class Seen:
+    """Paths of documents that were there when this process met them, the last thousand; safe from many threads."""
+
+    def __init__(self) -> None:
+        self._paths: dict[Path, None] = {}
+        self._guard = threading.Lock()
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self._paths
+
+    def add(self, path: Path) -> None:
+        """This one is there."""
+        with self._guard:
+            self._paths.pop(path, None)
+            self._paths[path] = None
+            while len(self._paths) > _SEEN:
+                self._paths.pop(next(iter(self._paths)))
+
+
 class Admissions:
     """`admit` of one database. `new_name` gives each write a name of its own."""
 
@@ -93,14 +114,19 @@ class Admissions:
         self._database = database
         self._claims = claims
         self._new_name = new_name
+        self._there = Seen()
 
     def admit(self, finding: Finding, target: Target, delivery: Delivery) -> Admission:
         """As `ports.Records.admit`, with SQLite's rules for what joins what."""
         this = Arrival(finding, target, delivery, self._new_name())
         kind: Literal["new", "update"] = "new"
+        if opened := self._opened_unasked(this):
+            return opened
         paths = [("occurrences", this.occurrence), ("subjects", this.subject), raw_path(finding.key)]
         for _ in self._database.rounds(f"subject {this.subject}"):
             same, lock, raw = map(self._database.get_all(paths, ("record_id", "written")).get, paths)
+            if lock:
+                self._there.add(("subjects", this.subject))
             if same is not None:
                 record_id = same.data["record_id"]
                 # One's own, where an earlier attempt of this very call was written and the answer was lost.
@@ -116,14 +142,35 @@ class Admissions:
             writes = [*place.writes, *self.writes(this, place, is_new=kind == "new")]
             if kind == "new" and raw is None:
                 writes += self._raw(this)
-            try:
-                times = self._database.commit(*writes)
-            except Conflict:
-                continue
-            if place.head:
-                self._claims.heads.keep(place.record_id, place.head, times[1])
-            return Admission(kind=kind, record_id=place.record_id, finished=place.stage == "finished")
+            if self._written(place, writes):
+                return Admission(kind=kind, record_id=place.record_id, finished=place.stage == "finished")
         raise AssertionError  # unreachable: `rounds` raises StoreError
+
+    def _opened_unasked(self, this: Arrival) -> Admission | None:
+        """A new record, where its container has none: most have none, and the commit itself finds out.
+
+        None where it has one. Not tried for what this process saw there: a burst would try it again and again.
+        """
+        subject = ("subjects", this.subject)
+        if subject in self._there:
+            return None
+        self._there.add(subject)
+        place = self._open(this, Create(subject, {}))
+        raw = [] if raw_path(this.finding.key) in self._there else self._raw(this)
+        if not self._written(place, [*place.writes, *self.writes(this, place, is_new=True), *raw]):
+            return None
+        self._there.add(raw_path(this.finding.key))
+        return Admission(kind="new", record_id=place.record_id, finished=False)
+
+    def _written(self, place: Place, writes: list[Write]) -> bool:
+        """Whether all of it was written: False where somebody wrote first, or this very commit did before."""
+        try:
+            times = self._database.commit(*writes)
+        except Conflict:
+            return False
+        if place.head:
+            self._claims.heads.keep(place.record_id, place.head, times[1])
+        return True
 
     def _known(self, this: Arrival) -> list[Row]:
         """The finding's occurrences in all records of the subject, those of the latest window first, then as kept."""

@@ -273,7 +273,7 @@ class Counting(Database):
         return super().commit(*writes)
 
 
-def test_a_first_finding_costs_a_read_and_the_writes(firestore: emulators.Emulator) -> None:
+def test_a_first_finding_costs_its_writes_alone(firestore: emulators.Emulator) -> None:
     assert firestore.process.poll() is None
     database = Counting(f"counting-{next(_numbers)}")
     records = FirestoreRecords(database, now=Watch())
@@ -283,11 +283,36 @@ def test_a_first_finding_costs_a_read_and_the_writes(firestore: emulators.Emulat
     records.save(told(record_id), claim)
     assert records.release(claim, 1) is False
     records.release(claim, sys.maxsize)
-    assert database.calls == ["get", "commit", "commit", "commit", "commit", "commit"]
+    assert database.calls == ["commit"] * 5
     database.calls.clear()
     assert records.admit(a_finding(), TARGET, a_delivery()).finished
     assert database.calls == ["get", "get"]
     records.close()
+
+
+def test_what_another_process_opened_is_tried_once_and_then_read(firestore: emulators.Emulator) -> None:
+    assert firestore.process.poll() is None
+    database = Counting(f"tried-{next(_numbers)}")
+    one = FirestoreRecords(Database(database.project, "(default)"), now=Watch())
+    other = FirestoreRecords(database, now=Watch())
+    opened = one.admit(a_finding(), TARGET, a_delivery(b"first"))
+    again = other.admit(a_finding(), TARGET, a_delivery(b"second"))
+    assert (again.kind, again.record_id) == ("duplicate", opened.record_id)
+    assert database.calls == ["commit", "get", "get"]
+    joined = other.admit(a_finding(key="1/b"), TARGET, a_delivery())
+    assert (joined.kind, joined.record_id) == ("new", opened.record_id)
+    assert database.calls[3:] == ["get", "ask", "ask", "commit"]
+    assert one.raw(a_finding().key) == b"first"
+
+
+def test_a_second_container_of_one_finding_does_not_stumble_over_its_raw_bytes(firestore: emulators.Emulator) -> None:
+    assert firestore.process.poll() is None
+    database = Counting(f"second-{next(_numbers)}")
+    records = FirestoreRecords(database, now=Watch())
+    targets = [TARGET, replace(TARGET, container="sidecar")]
+    ids = {records.admit(a_finding(), target, a_delivery(b"r")).record_id for target in targets}
+    assert (len(ids), database.calls) == (2, ["commit", "commit"])
+    assert records.raw(a_finding().key) == b"r"
 
 
 def test_what_a_process_remembers_of_a_head_never_decides_against_a_claim(firestore: emulators.Emulator) -> None:
