@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
 from collections import Counter
 
 import pytest
 from markdown_it import MarkdownIt
+from rich.console import Console
 
 from responder import report
 from responder.evidence import Evidence, Found, Missing, OwnerContact, Related
 from responder.finding import Process
 from responder.record import Command, Gap, Owner, Record, Step, TimelineEntry, Triage
+from responder.terminal import print_record
 from tests.builders import EVENT_TIME, a_finding, a_record, a_recorded, a_related, a_subject
+from tests.notices.cases import notice as a_notice
 
 HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07",
@@ -132,3 +136,17 @@ def test_two_foreign_texts_do_not_become_markup_together() -> None:
 def test_what_is_unseen_is_written_out() -> None:
     assert report.visible("\x1b[0m\u202e\n\t\x9b\U000e0001") == r"\x1b[0m\u202e\n\t\x9b\U000e0001"
     assert report.visible("ordinary, även så, 日本") == "ordinary, även så, 日本"
+
+
+def test_a_record_says_who_was_told_and_why_somebody_was_not() -> None:
+    record = a_record(
+        notices=(a_notice(), a_notice("malicious", "deleted", sent=False, detail="unavailable: HTTP 503 <!channel>"))
+    )
+    said = report.markdown(record)
+    assert "- told 2026-11-20 09:00: team by security: malicious, held" in said
+    assert "- not told: team by security: malicious, deleted" in said
+    assert "<!channel>" not in said
+    page = io.StringIO()
+    print_record(record, Console(file=page, width=200))
+    assert re.search(r"told 2026-11-20 09:00 +team by security: malicious, held", page.getvalue())
+    assert re.search(r"not told +team by security: malicious, deleted \(unavailable: HTTP 503", page.getvalue())
