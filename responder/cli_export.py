@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(  # noqa: PLR0913 - the query's fields are the options
-    record_id: Annotated[str, typer.Argument(metavar="[ID]", autocompletion=cli_store.record_ids)] = "",
+    record_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=cli_store.record_ids)] = "",
     *,
     project: cli_store.Project = "",
     verdict: cli_store.Verdict = None,

@@ -18,7 +18,9 @@ def print_stats(stats: Stats, console: Console) -> None:
         console.print("no records in this time")
         return
     span = f"{stats.first:%Y-%m-%d} to {stats.last:%Y-%m-%d}"
-    console.print(_text(console, f"{stats.records} records of {stats.findings} findings, {span} (UTC)", "bold"))
+    console.print(
+        _text(console, f"{_many(stats.records, 'record')} of {_many(stats.findings, 'finding')}, {span} (UTC)", "bold")
+    )
     spans = (
         ("to the record", stats.to_record),
         ("to a person's verdict", stats.to_verdict),
@@ -39,6 +41,10 @@ def print_stats(stats: Stats, console: Console) -> None:
         console.print()
         for line in toml.rstrip("\n").split("\n"):
             console.print(_text(console, line), soft_wrap=True)
+
+
+def _many(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _rules(console: Console, title: str, rules: Iterable[Rule]) -> None:
