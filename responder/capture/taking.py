@@ -17,7 +17,8 @@ from urllib.parse import quote
 from responder.capture.arrival import Facts
 from responder.capture.artifacts import artifact, kept
 from responder.capture.belt import Belt
-from responder.capture.fetching import Enough, Fetched, Got, Plan, sink_for
+from responder.capture.fetching import Enough, Fetched, Got, Plain, Plan
+from responder.capture.members import Members
 from responder.capture.tools import NONE, Toolbox, argv
 from responder.capture.wanted import Want
 from responder.capture.watching import Watch
@@ -278,7 +279,7 @@ class _Taking:
             belt=self.belt,
             told=self.told,
         )
-        sink = sink_for(tool, plan)
+        sink = Members(plan) if tool == "tar" else Plain(plan, decode=tool == "base64")
         seconds = min(self._left(), self.caps.each.total_seconds())
         try:
             ran = self.means.collector.run(
