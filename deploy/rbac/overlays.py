@@ -4,7 +4,7 @@ Each binds the roles beside this file to the service accounts' e-mail addresses:
 `remediate` in the namespaces that opted in, and nowhere else. Prints the command that applies each. Only the standard
 library; asks no cluster. Input, as the Terraform module puts it out::
 
-    {"respond": EMAIL, "sweep": EMAIL, "act": EMAIL or "",
+    {"respond": EMAIL, "sweep": EMAIL, "act": EMAIL or "", "collector": EMAIL or "", "remediator": EMAIL or "",
      "clusters": [{"project", "location", "name", "namespaces": [...], "capture_namespaces": [...]}]}
 """
 
@@ -59,6 +59,7 @@ def written(cluster: dict[str, Any], given: dict[str, Any], out: Path) -> Path:
     spaces = {"collector": cluster.get("capture_namespaces", []), "remediator": cluster.get("namespaces", [])}
     if any(spaces.values()) and not act:
         raise SystemExit(f"{'/'.join(parts)}: namespaces opted in, but act is not deployed")
+    hands = {"collector": [given.get("collector", "")], "remediator": [given.get("remediator", "")]}
     readers = [given["respond"], given["sweep"], *act]
     place(folder / "read", "investigator", overlay("investigator", "ClusterRoleBinding", readers))
     folders = ["read"]
@@ -66,7 +67,7 @@ def written(cluster: dict[str, Any], given: dict[str, Any], out: Path) -> Path:
         word = {"collector": "collect", "remediator": "remediate"}[role]
         for name in sorted(set(names)):
             folders.append(f"{word}-{name}")
-            place(folder / folders[-1], role, overlay(role, "RoleBinding", act, name))
+            place(folder / folders[-1], role, overlay(role, "RoleBinding", hands[role], name))
     whole = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": folders}
     (folder / "kustomization.yaml").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return folder

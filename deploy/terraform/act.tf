@@ -11,8 +11,50 @@ resource "google_service_account" "act" {
   project      = var.project
   account_id   = "${var.name}-act"
   display_name = "Responder: copies evidence out, deletes pods"
-  description  = "Has no such right of itself: RBAC in each namespace that opted in gives it."
+  description  = "Reads what respond reads; acts in clusters as the collector and the remediator alone."
   depends_on   = [google_project_service.apis]
+}
+
+# What `act` does in a cluster it does as one of these two, whose rights in clusters are apart; it can take their tokens.
+resource "google_service_account" "collector" {
+  for_each     = local.act
+  project      = var.project
+  account_id   = "${var.name}-collector"
+  display_name = "Responder: runs commands in containers"
+  description  = "Only in namespaces that opted in to capture."
+  depends_on   = [google_project_service.apis]
+}
+
+resource "google_service_account" "remediator" {
+  for_each     = local.act
+  project      = var.project
+  account_id   = "${var.name}-remediator"
+  display_name = "Responder: deletes pods"
+  description  = "Only in namespaces that opted in to deletion."
+  depends_on   = [google_project_service.apis]
+}
+
+resource "google_project_iam_custom_role" "actor" {
+  count       = var.with_act ? 1 : 0
+  project     = var.project
+  role_id     = "${local.role_id}Actor"
+  title       = local.role.actor.title
+  description = local.role.actor.description
+  permissions = local.role.actor.includedPermissions
+}
+
+resource "google_service_account_iam_member" "collector" {
+  for_each           = local.act
+  service_account_id = google_service_account.collector[each.key].name
+  role               = google_project_iam_custom_role.actor[0].name
+  member             = google_service_account.act[each.key].member
+}
+
+resource "google_service_account_iam_member" "remediator" {
+  for_each           = local.act
+  service_account_id = google_service_account.remediator[each.key].name
+  role               = google_project_iam_custom_role.actor[0].name
+  member             = google_service_account.act[each.key].member
 }
 
 resource "google_pubsub_topic" "actions" {
@@ -26,11 +68,14 @@ resource "google_pubsub_topic" "actions" {
 
 # Whoever may publish here can have a record looked at anew, and nothing more: what is done is decided from the record.
 resource "google_pubsub_topic_iam_member" "actions" {
-  for_each = var.with_act ? { respond = google_service_account.respond.member, sweep = google_service_account.sweep.member } : {}
-  project  = var.project
-  topic    = google_pubsub_topic.actions[0].name
-  role     = google_project_iam_custom_role.publisher.name
-  member   = each.value
+  for_each = var.with_act ? merge(
+    { respond = google_service_account.respond.member, sweep = google_service_account.sweep.member },
+    { for one in google_service_account.review : "review" => one.member }, # an approval sends its record there
+  ) : {}
+  project = var.project
+  topic   = google_pubsub_topic.actions[0].name
+  role    = google_project_iam_custom_role.publisher.name
+  member  = each.value
 }
 
 resource "google_pubsub_subscription" "actions" {
@@ -94,9 +139,11 @@ resource "google_cloudfunctions2_function" "act" {
   service_config {
     service_account_email = google_service_account.act[each.key].email
     environment_variables = merge(local.settings, {
-      RESPONDER_ACTIONS  = "firestore:${var.project}/${google_firestore_database.actions[0].name}"
-      RESPONDER_EVIDENCE = "gs://${google_storage_bucket.evidence[0].name}"
-      THREADS            = "8"
+      RESPONDER_ACTIONS    = "firestore:${var.project}/${google_firestore_database.actions[0].name}"
+      RESPONDER_EVIDENCE   = "gs://${google_storage_bucket.evidence[0].name}"
+      RESPONDER_COLLECTOR  = google_service_account.collector[each.key].email
+      RESPONDER_REMEDIATOR = google_service_account.remediator[each.key].email
+      THREADS              = "8"
     })
     available_cpu                    = "1"
     available_memory                 = "1Gi"

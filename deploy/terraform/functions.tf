@@ -91,11 +91,11 @@ resource "google_secret_manager_secret_version" "files" {
 }
 
 resource "google_secret_manager_secret_iam_member" "files" {
-  for_each  = { for pair in setproduct(keys(local.files), keys(local.investigators)) : join("-", pair) => pair }
+  for_each  = { for pair in setproduct(keys(local.files), keys(local.record_keepers)) : join("-", pair) => pair }
   project   = var.project
   secret_id = google_secret_manager_secret.files[each.value[0]].secret_id
   role      = "roles/secretmanager.secretAccessor"
-  member    = local.investigators[each.value[1]]
+  member    = local.record_keepers[each.value[1]]
 }
 
 resource "google_cloudfunctions2_function" "respond" {

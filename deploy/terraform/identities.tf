@@ -10,6 +10,13 @@ locals {
   of_scc   = [for one in local.role.investigator.includedPermissions : one if startswith(one, "securitycenter.")]
   of_reads = [for one in local.role.investigator.includedPermissions : one if !startswith(one, "securitycenter.")]
 
+  # The DNS endpoint of a control plane asks for this one of whoever comes; what they may do there is RBAC's to say.
+  of_connect = [for one in local.of_reads : one if one == "container.clusters.connect"]
+  hands = merge(
+    { for one in google_service_account.collector : "collector" => one.member },
+    { for one in google_service_account.remediator : "remediator" => one.member },
+  )
+
   # One role in the organization; without one, a role in each project where it is bound.
   read_projects = length(var.cluster_projects) > 0 ? var.cluster_projects : local.target_project
   reads_below   = length(local.read_projects) == 0
@@ -94,6 +101,45 @@ resource "google_project_iam_custom_role" "reads" {
   title       = "Responder, reads"
   description = "Reads cluster metadata, logs, contacts, and who owns a project."
   permissions = local.of_reads
+}
+
+resource "google_organization_iam_custom_role" "connect" {
+  count       = var.with_act && local.level != "projects" ? 1 : 0
+  org_id      = local.organization
+  role_id     = "${local.role_id}Connect"
+  title       = "Responder, connect"
+  description = "Reaches control planes by their DNS endpoints."
+  permissions = local.of_connect
+}
+
+resource "google_project_iam_custom_role" "connect" {
+  for_each    = var.with_act && local.level == "projects" ? local.read_projects : toset([])
+  project     = each.value
+  role_id     = "${local.role_id}Connect"
+  title       = "Responder, connect"
+  description = "Reaches control planes by their DNS endpoints."
+  permissions = local.of_connect
+}
+
+resource "google_organization_iam_member" "hands" {
+  for_each = local.level == "organizations" && local.reads_below ? local.hands : {}
+  org_id   = local.number
+  role     = google_organization_iam_custom_role.connect[0].name
+  member   = each.value
+}
+
+resource "google_folder_iam_member" "hands" {
+  for_each = local.level == "folders" && local.reads_below ? local.hands : {}
+  folder   = var.parent
+  role     = google_organization_iam_custom_role.connect[0].name
+  member   = each.value
+}
+
+resource "google_project_iam_member" "hands" {
+  for_each = { for pair in setproduct(keys(local.hands), local.read_projects) : join("-", pair) => pair }
+  project  = each.value[1]
+  role     = local.level == "projects" ? google_project_iam_custom_role.connect[each.value[1]].name : google_organization_iam_custom_role.connect[0].name
+  member   = local.hands[each.value[0]]
 }
 
 locals {

@@ -6,10 +6,12 @@ locals {
   ])
 
   rbac = {
-    respond  = google_service_account.respond.email
-    sweep    = google_service_account.sweep.email
-    act      = join("", [for one in google_service_account.act : one.email])
-    clusters = var.clusters
+    respond    = google_service_account.respond.email
+    sweep      = google_service_account.sweep.email
+    act        = join("", [for one in google_service_account.act : one.email])
+    collector  = join("", [for one in google_service_account.collector : one.email])
+    remediator = join("", [for one in google_service_account.remediator : one.email])
+    clusters   = var.clusters
   }
 }
 
@@ -44,6 +46,8 @@ output "service_accounts" {
       build   = google_service_account.build.email
     },
     { for one in google_service_account.act : "act" => one.email },
+    { for one in google_service_account.collector : "collector" => one.email },
+    { for one in google_service_account.remediator : "remediator" => one.email },
     { for one in google_service_account.review : "review" => one.email },
   )
 }

@@ -4,6 +4,14 @@
 locals {
   has_review = var.review_image != ""
   review     = local.has_review ? { review = true } : {}
+  review_people = {
+    viewers     = var.review_roles.viewers
+    analysts    = var.review_roles.analysts
+    approvers   = var.review_roles.approvers
+    raw_readers = var.review_roles.raw_readers
+  }
+  # Approvals are answered by whoever the policy names: the page reads it too.
+  review_files = { for key, one in local.files : key => one if key == "policy" }
 }
 
 resource "google_service_account" "review" {
@@ -34,14 +42,26 @@ resource "google_cloud_run_v2_service" "review" {
       max_instance_count = 2
     }
     containers {
-      image = var.review_image
+      image   = var.review_image
+      command = ["responder"]
+      args    = ["web", "--host=0.0.0.0", "--port=8080"]
+      ports {
+        container_port = 8080
+      }
       resources {
         limits   = { cpu = "1", memory = "512Mi" }
         cpu_idle = true
       }
       dynamic "env" {
         for_each = merge(
-          { RESPONDER_SCC_PARENT = var.parent, RESPONDER_STORE = local.store },
+          {
+            RESPONDER_SCC_PARENT   = var.parent
+            RESPONDER_STORE        = local.store
+            RESPONDER_IAP_AUDIENCE = "/projects/${data.google_project.this.number}/locations/${var.region}/services/${var.name}-review"
+          },
+          { for key, people in local.review_people : "RESPONDER_${upper(key)}" => join(",", people) if length(people) > 0 },
+          { for topic in google_pubsub_topic.actions : "RESPONDER_ACTION_TOPIC" => topic.id },
+          var.policy_file == "" ? {} : { RESPONDER_POLICY = "${local.policy_folder}/policy.toml" },
           { for one in google_firestore_database.actions : "RESPONDER_ACTIONS" => "firestore:${var.project}/${one.name}" },
         )
         content {
@@ -49,9 +69,29 @@ resource "google_cloud_run_v2_service" "review" {
           value = env.value
         }
       }
+      dynamic "volume_mounts" {
+        for_each = local.review_files
+        content {
+          name       = volume_mounts.key
+          mount_path = volume_mounts.value.folder
+        }
+      }
+    }
+    dynamic "volumes" {
+      for_each = local.review_files
+      content {
+        name = volumes.key
+        secret {
+          secret = google_secret_manager_secret.files[volumes.key].secret_id
+          items {
+            path    = volumes.value.file
+            version = "latest"
+          }
+        }
+      }
     }
   }
-  depends_on = [google_project_service.apis, google_project_iam_member.records, google_project_iam_member.actions]
+  depends_on = [google_project_service.apis, google_project_iam_member.records, google_project_iam_member.actions, google_secret_manager_secret_iam_member.files]
 }
 
 # IAP lets the named through, and calls the service as its own agent.

@@ -60,7 +60,8 @@ variable "settings" {
     condition = alltrue([for key in keys(var.settings) : can(regex("^RESPONDER_[A-Z_]+$", key)) && !contains([
       "RESPONDER_SCC_PARENT", "RESPONDER_STORE", "RESPONDER_POLICY", "RESPONDER_TRIAGE", "RESPONDER_NOTICES", "RESPONDER_RECORDS_TOPIC",
       "RESPONDER_ACTION_TOPIC", "RESPONDER_ACTIONS", "RESPONDER_EVIDENCE", "RESPONDER_READ_ONLY",
-      "RESPONDER_DEADLINE_SECONDS",
+      "RESPONDER_DEADLINE_SECONDS", "RESPONDER_COLLECTOR", "RESPONDER_REMEDIATOR", "RESPONDER_IAP_AUDIENCE",
+      "RESPONDER_VIEWERS", "RESPONDER_ANALYSTS", "RESPONDER_APPROVERS", "RESPONDER_RAW_READERS",
     ], key)])
     error_message = "settings may hold RESPONDER_* only, and none that this module sets itself."
   }
@@ -162,6 +163,27 @@ variable "reviewers" {
   validation {
     condition     = alltrue([for one in var.reviewers : can(regex("^(user|group|serviceAccount):[^@ ]+@[^@ ]+$", one))])
     error_message = "reviewers must be user:, group: or serviceAccount: with an e-mail address."
+  }
+}
+
+variable "review_roles" {
+  description = "Who may do what on the review page, as addresses or @DOMAIN: RESPONDER_VIEWERS, …_ANALYSTS, …_APPROVERS and …_RAW_READERS of the README."
+  type = object({
+    viewers     = optional(list(string), [])
+    analysts    = optional(list(string), [])
+    approvers   = optional(list(string), [])
+    raw_readers = optional(list(string), [])
+  })
+  default = {}
+}
+
+variable "engineers" {
+  description = "Who may run `responder doctor`: user:…, group:…. They can take short tokens of the responder's service accounts, to ask what those may do."
+  type        = set(string)
+  default     = []
+  validation {
+    condition     = alltrue([for one in var.engineers : can(regex("^(user|group|serviceAccount):[^@ ]+@[^@ ]+$", one))])
+    error_message = "engineers must be user:, group: or serviceAccount: with an e-mail address."
   }
 }
 

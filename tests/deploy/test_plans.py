@@ -65,7 +65,7 @@ def test_each_function_is_internal_has_its_own_account_and_as_many_threads_as_re
         assert config["timeout_seconds"] <= 600
     accounts = {one["account_id"] for one in of(plans[example], "google_service_account").values()}
     assert accounts == {f"responder-{word}" for word in ("respond", "sweep", "invoker", "build")} | (
-        {"responder-act"} if example == "organization" else set()
+        {"responder-act", "responder-collector", "responder-remediator"} if example == "organization" else set()
     )
 
 
@@ -110,12 +110,22 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
         for one in of(plans[example], kind).values():
             held[one["role_id"].removeprefix("Responder")] = one["permissions"]
     assert sorted(held.pop("Findings") + held.pop("Reads")) == granted("investigator")
+    if example == "organization":
+        assert held.pop("Connect") == ["container.clusters.connect"]
+        assert sorted(held["Doctor"] + held.pop("DoctorTokens")) == granted("doctor")
+        assert not [name for name in held.pop("Doctor") if name.startswith("iam.")]
     names = {"Publisher": "publisher", "DeadLetters": "analyst", "Records": "records"}
     if example == "organization":
-        names |= {"Actions": "actions", "Evidence": "evidence", "Notifier": "notifier", "Reporter": "reporter"}
+        names |= {
+            "Actions": "actions",
+            "Evidence": "evidence",
+            "Notifier": "notifier",
+            "Reporter": "reporter",
+            "Actor": "actor",
+        }
     assert held == {role: granted(name) for role, name in names.items()}
-    if example == "organization":  # which has everything
-        assert {path.stem for path in IAM.glob("*.yaml")} == {"investigator", *names.values()}
+    if example == "organization":  # which has everything; a tester is bound by hand, for the time of a test
+        assert {path.stem for path in IAM.glob("*.yaml")} == {"investigator", "doctor", "tester", *names.values()}
 
 
 def test_without_act_nothing_that_acts_is_there(plans: dict[str, Any]) -> None:

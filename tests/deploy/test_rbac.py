@@ -22,6 +22,8 @@ GIVEN: dict[str, Any] = {
     "respond": "responder-respond@acme-sec.iam.gserviceaccount.com",
     "sweep": "responder-sweep@acme-sec.iam.gserviceaccount.com",
     "act": "responder-act@acme-sec.iam.gserviceaccount.com",
+    "collector": "responder-collector@acme-sec.iam.gserviceaccount.com",
+    "remediator": "responder-remediator@acme-sec.iam.gserviceaccount.com",
     "clusters": [
         {"project": "acme-shop-prod", "location": "europe-west1-b", "name": "shop", "namespaces": ["shop", "default"],
          "capture_namespaces": ["shop"]},
@@ -66,12 +68,12 @@ def test_an_overlay_binds_reading_to_the_cluster_and_the_rest_to_the_namespaces_
     shop, data = (
         rendered(tmp_path / name) for name in ("acme-shop-prod_europe-west1-b_shop", "acme-data-prod_europe-west4_data")
     )
-    everybody, act = [GIVEN["respond"], GIVEN["sweep"], GIVEN["act"]], [GIVEN["act"]]
+    everybody = [GIVEN["respond"], GIVEN["sweep"], GIVEN["act"]]
     assert bound(shop) == {
         ("gke-compiler-investigator", ""): everybody,
-        ("gke-compiler-collector", "shop"): act,
-        ("gke-compiler-remediator", "shop"): act,
-        ("gke-compiler-remediator", "default"): act,
+        ("gke-compiler-collector", "shop"): [GIVEN["collector"]],
+        ("gke-compiler-remediator", "shop"): [GIVEN["remediator"]],
+        ("gke-compiler-remediator", "default"): [GIVEN["remediator"]],
     }
     assert bound(data) == {("gke-compiler-investigator", ""): everybody}
     assert not any("_EMAIL" in json.dumps(one) for one in (*shop, *data))

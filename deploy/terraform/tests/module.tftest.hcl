@@ -58,6 +58,10 @@ run "act_is_asked_for" {
     condition     = toset(keys(google_project_iam_member.actions)) == toset(["act"])
     error_message = "Only act may write actions."
   }
+  assert {
+    condition     = toset([google_service_account_iam_member.collector["act"].member, google_service_account_iam_member.remediator["act"].member]) == toset([google_service_account.act["act"].member])
+    error_message = "Only act may act as the two."
+  }
 }
 
 run "act_needs_a_policy" {
@@ -96,6 +100,23 @@ run "the_review_page_is_behind_iap" {
   variables {
     review_image = "europe-docker.pkg.dev/acme-sec/responder/review@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     reviewers    = ["group:soc@acme.example"]
+    review_roles = { viewers = ["@acme.example"], approvers = ["lead@acme.example"] }
+    policy_file  = "examples/organization/policy.toml"
+  }
+  assert {
+    condition = { for one in google_cloud_run_v2_service.review["review"].template[0].containers[0].env : one.name => one.value } == {
+      RESPONDER_SCC_PARENT   = "organizations/123456789012"
+      RESPONDER_STORE        = "firestore:acme-sec/responder-records"
+      RESPONDER_IAP_AUDIENCE = "/projects/1234567890/locations/europe-west1/services/responder-review"
+      RESPONDER_VIEWERS      = "@acme.example"
+      RESPONDER_APPROVERS    = "lead@acme.example"
+      RESPONDER_POLICY       = "/etc/responder/policy/policy.toml"
+    }
+    error_message = "The page must be told its audience and its people."
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.review["review"].template[0].volumes[0].secret[0].items[0].path == "policy.toml"
+    error_message = "The page must have the policy."
   }
   assert {
     condition     = google_cloud_run_v2_service.review["review"].iap_enabled
@@ -104,6 +125,38 @@ run "the_review_page_is_behind_iap" {
   assert {
     condition     = toset([for one in google_cloud_run_v2_service_iam_member.iap : one.member]) == toset(["serviceAccount:service-1234567890@gcp-sa-iap.iam.gserviceaccount.com"])
     error_message = "Only IAP's agent may call the page."
+  }
+}
+
+run "engineers_take_tokens_of_the_responders_accounts_alone" {
+  command = apply
+  variables {
+    engineers = ["user:engineer@acme.example"]
+  }
+  assert {
+    condition     = !anytrue([for one in google_organization_iam_custom_role.doctor[0].permissions : startswith(one, "iam.")])
+    error_message = "At the organization no token may be taken."
+  }
+  assert {
+    condition     = toset(keys(google_service_account_iam_member.doctors)) == toset(["respond/user:engineer@acme.example", "sweep/user:engineer@acme.example"])
+    error_message = "Tokens are taken of our own accounts."
+  }
+}
+
+run "findings_are_marked_where_it_is_asked_for" {
+  command = apply
+  variables {
+    write_back      = true
+    notices_file    = "../notices.toml"
+    webhook_secrets = ["slack-security"]
+  }
+  assert {
+    condition     = length(google_organization_iam_member.reporters) == 2 && length(google_secret_manager_secret_iam_member.webhooks) == 2
+    error_message = "respond and sweep mark, and read the address."
+  }
+  assert {
+    condition     = google_cloudfunctions2_function.sweep.service_config[0].environment_variables.RESPONDER_NOTICES == "/etc/responder/notices/notices.toml"
+    error_message = "The file must be told."
   }
 }
 

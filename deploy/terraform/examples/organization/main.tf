@@ -30,6 +30,7 @@ module "responder" {
   with_act        = true
   write_back      = true
   webhook_secrets = ["slack-security"]
+  engineers       = ["user:engineer@acme.example"]
   analysts        = ["group:soc@acme.example"]
   clusters = [
     { project = "acme-shop-prod", location = "europe-west1-b", name = "shop", namespaces = ["shop"], capture_namespaces = ["shop"] },

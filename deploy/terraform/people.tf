@@ -1,0 +1,68 @@
+# People: who runs `responder doctor`. Its role has one permission that must never be held at more than single accounts.
+
+locals {
+  of_doctor = [for one in local.role.doctor.includedPermissions : one if !startswith(one, "iam.")]
+  of_tokens = [for one in local.role.doctor.includedPermissions : one if startswith(one, "iam.")]
+  examined = length(var.engineers) == 0 ? {} : merge(
+    { respond = google_service_account.respond.name, sweep = google_service_account.sweep.name },
+    { for one in google_service_account.act : "act" => one.name },
+    { for one in google_service_account.collector : "collector" => one.name },
+    { for one in google_service_account.remediator : "remediator" => one.name },
+  )
+  doctor_projects = local.level == "projects" ? setunion([var.project], local.target_project) : toset([var.project])
+}
+
+resource "google_organization_iam_custom_role" "doctor" {
+  count       = length(var.engineers) > 0 && local.level != "projects" ? 1 : 0
+  org_id      = local.organization
+  role_id     = "${local.role_id}Doctor"
+  title       = local.role.doctor.title
+  description = local.role.doctor.description
+  permissions = local.of_doctor
+}
+
+resource "google_project_iam_custom_role" "doctor" {
+  for_each    = length(var.engineers) > 0 && local.level == "projects" ? local.doctor_projects : toset([])
+  project     = each.value
+  role_id     = "${local.role_id}Doctor"
+  title       = local.role.doctor.title
+  description = local.role.doctor.description
+  permissions = local.of_doctor
+}
+
+resource "google_organization_iam_member" "doctors" {
+  for_each = local.level == "organizations" ? var.engineers : toset([])
+  org_id   = local.number
+  role     = google_organization_iam_custom_role.doctor[0].name
+  member   = each.value
+}
+
+resource "google_folder_iam_member" "doctors" {
+  for_each = local.level == "folders" ? var.engineers : toset([])
+  folder   = var.parent
+  role     = google_organization_iam_custom_role.doctor[0].name
+  member   = each.value
+}
+
+resource "google_project_iam_member" "doctors" {
+  for_each = { for pair in setproduct(var.engineers, local.doctor_projects) : join("/", pair) => pair }
+  project  = each.value[1]
+  role     = local.level == "projects" ? google_project_iam_custom_role.doctor[each.value[1]].name : google_organization_iam_custom_role.doctor[0].name
+  member   = each.value[0]
+}
+
+resource "google_project_iam_custom_role" "tokens" {
+  count       = length(var.engineers) > 0 ? 1 : 0
+  project     = var.project
+  role_id     = "${local.role_id}DoctorTokens"
+  title       = "${local.role.doctor.title}, tokens"
+  description = "Takes short tokens, bound to the responder's own service accounts and to nothing else."
+  permissions = local.of_tokens
+}
+
+resource "google_service_account_iam_member" "doctors" {
+  for_each           = { for pair in setproduct(keys(local.examined), var.engineers) : join("/", pair) => pair }
+  service_account_id = local.examined[each.value[0]]
+  role               = google_project_iam_custom_role.tokens[0].name
+  member             = each.value[1]
+}
