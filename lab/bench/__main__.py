@@ -15,7 +15,7 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Final
 
-from lab.bench import capture, cost, delivery, ground, latency, light, soak, stores, triage, zipped
+from lab.bench import capture, cost, delivery, ground, latency, light, review, soak, stores, triage, zipped
 from lab.bench.hosts import QUICK, THREADS, Bench, Cores, Sizes
 from lab.bench.lines import Line, Skipped, say
 from lab.environment import ROOT, clean_this_process
@@ -35,6 +35,7 @@ MEASURES: Final[tuple[tuple[tuple[str, ...], Measure], ...]] = (
     ((cost.CPU,), cost.cpu),
     (cost.MEMORY, cost.memory),
     (stores.RAW, stores.raw),
+    ((review.QUEUE,), review.queue),
     ((capture.SPEED, capture.LOOPBACK), capture.speed),
     ((capture.MEMORY,), capture.memory),
     ((delivery.DUPLICATES,), delivery.duplicates),

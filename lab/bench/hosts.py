@@ -113,6 +113,8 @@ class Sizes:
     quota_pods: int = 20
     quota_findings: int = 40
     store_cycles: int = 20
+    queue_records: tuple[int, int] = (1_000, 100_000)
+    queue_requests: int = 5
 
     @property
     def pods(self) -> int:
@@ -123,6 +125,7 @@ class Sizes:
 QUICK: Final = Sizes(
     rounds=1, singles=1, some=2, many=4, by_hand=1, soak_seconds=0.5, cpu_findings=3, memory_first=2, memory_all=6,
     at_once=4, burst=16, burst_duplicates=4, quota_pods=2, quota_findings=3, store_cycles=2,
+    queue_records=(20, 200), queue_requests=1,
 )  # fmt: skip
 
 

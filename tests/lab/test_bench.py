@@ -27,6 +27,7 @@ from responder.finding import CATEGORY
 SMALLEST = Sizes(
     rounds=1, warm=1, singles=1, some=1, many=2, by_hand=1, soak_seconds=0.2, cpu_findings=1, memory_first=1,
     memory_all=2, at_once=2, burst=4, burst_duplicates=2, quota_pods=1, quota_findings=2, store_cycles=1,
+    queue_records=(10, 100), queue_requests=1,
 )  # fmt: skip
 
 
