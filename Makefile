@@ -6,7 +6,11 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
+<<<<<<< HEAD
 .PHONY: help demo test check eval e2e races chaos soak bench zip sbom audit deploy-check lock clean
+=======
+.PHONY: help demo demo-web picture test check eval e2e races chaos soak bench zip deploy-check lock clean
+>>>>>>> d85ac1a (make demo-web shows the demo's record in the review page, and the README has a picture of it)
 
 help:  ## what can be made
 	@grep -hE '^[a-z.-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 14
@@ -18,6 +22,12 @@ help:  ## what can be made
 
 demo: .venv/ready  ## a finding in, an investigation record out, against the lab
 	@$(CLEAN) $(PY) -m lab demo
+
+demo-web: .venv/ready  ## the demo's record in the review page, until it is ended
+	@$(CLEAN) $(PY) -m lab demo-web
+
+picture: .venv/ready  ## docs/record-page.png anew, from the demo, by Chromium
+	@$(CLEAN) $(PY) -m lab picture
 
 test: .venv/ready  ## all tests
 	@$(CLEAN) $(PY) -m pytest -q -n 2 --dist loadscope
@@ -64,4 +74,4 @@ lock: .venv/ready  ## requirements.lock anew: names, versions, hashes, no addres
 	  --no-emit-index-url --no-emit-find-links --extra firestore --extra capture --extra storage -c requirements.lock pyproject.toml -o deploy/requirements.txt >/dev/null
 
 clean:  ## remove what was made
-	@rm -rf .venv .demo .bench .deploy-check dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .demo .shots .bench .deploy-check dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,6 +32,8 @@ def _arguments() -> argparse.Namespace:
     doctor.add_argument("--change", default="", help="JSON: path of a REST resource -> what is merged over it")
     contest = commands.add_parser("contest", help="head to head: situations in which a responder ends the wrong pod")
     contest.add_argument("--command", dest="contestant", default="ours", help="ours, naive, or a command to start")
+    commands.add_parser("demo-web", help="the demo's record in the review page, until it is ended")
+    commands.add_parser("picture", help="the picture of the review page in the documents, by Chromium")
     commands.add_parser("e2e", help="real Pub/Sub (or its stand-in), function host and store, and a short chaos")
     chaos = commands.add_parser("chaos", help="kills, faults and a bad day's traffic, and a judge at the end")
     chaos.add_argument("--seconds", type=float, default=600.0)
@@ -59,7 +61,8 @@ def main() -> int:
     # SIGTERM unwinds like Ctrl-C, so that every process that was started ends with this one.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if arguments.command in {"contest", "demo", "doctor", "e2e", "chaos", "points", "holes"}:
+        programs = {"contest", "demo", "demo-web", "picture", "doctor", "e2e", "chaos", "points", "holes"}
+        if arguments.command in programs:
             return _program(arguments)
         from pydantic import ValidationError  # noqa: PLC0415 - the same
         from yaml import YAMLError  # noqa: PLC0415 - the same
@@ -82,10 +85,8 @@ def _program(arguments: argparse.Namespace) -> int:
         from lab import contest  # noqa: PLC0415 - each command imports what it needs
 
         return contest.main(arguments.contestant)
-    if arguments.command == "demo":
-        from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
-
-        return demo()
+    if arguments.command in {"demo", "demo-web", "picture"}:
+        return _shown(arguments.command)
     if arguments.command == "doctor":
         from lab.doctor import doctor  # noqa: PLC0415 - the same
 
@@ -102,6 +103,15 @@ def _program(arguments: argparse.Namespace) -> int:
 
     proof = points.run if arguments.command == "points" else holes.run
     return proof(arguments.store)
+
+
+def _shown(command: str) -> int:
+    """The demo, its record in the review page, or the picture of that."""
+    from lab.demo import demo  # noqa: PLC0415 - each command imports what it needs
+    from lab.demo_web import demo_web  # noqa: PLC0415 - the same
+    from lab.picture import picture  # noqa: PLC0415 - the same
+
+    return {"demo": demo, "demo-web": demo_web, "picture": picture}[command]()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -130,6 +130,7 @@ def _show(record: Record, store: Path) -> int:
     file = _FOLDER / "record.json"
     file.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
     print(f"\nrecord:   {_shown(file)}\nstore:    {_shown(store)}\nevidence: {_shown(_FOLDER / 'evidence')}")
+    print("page:     make demo-web")
     return 0
 
 
