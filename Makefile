@@ -6,11 +6,7 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
-<<<<<<< HEAD
-.PHONY: help demo test check eval e2e races chaos soak bench zip sbom audit deploy-check lock clean
-=======
-.PHONY: help demo demo-web picture test check eval e2e races chaos soak bench zip deploy-check lock clean
->>>>>>> d85ac1a (make demo-web shows the demo's record in the review page, and the README has a picture of it)
+.PHONY: help demo demo-web picture test check eval kube e2e races chaos soak bench zip sbom audit deploy-check lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z.-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 14
@@ -38,6 +34,9 @@ check: .venv/ready  ## lint, types, layers, generated files
 
 eval: .venv/ready  ## triage against the corpus: confusion matrix, misses, each signal's worth
 	@$(CLEAN) .venv/bin/responder triage eval tests/corpus
+
+kube: .venv/ready  ## act and its races on a real Kubernetes API server: KUBE_APISERVER and ETCD, or LAB_KUBECONFIG
+	@$(CLEAN) $(PY) -m lab.apiserver $(PY) -m pytest -q tests/test_act.py tests/races/test_races.py tests/lab/test_front.py
 
 e2e: .venv/ready  ## delivery on real parts: Pub/Sub and Firestore emulators, the function host, kills and faults
 	@$(CLEAN) $(PY) -m tests.proof --events 3

@@ -31,13 +31,16 @@ CLEARED: Final = (
 )
 """Patterns of names, in lower case; both cases are cleared."""
 
+KEPT: Final = ("LAB_KUBECONFIG", "LAB_KUBECONFIG_HOST")
+"""What whoever starts us says on purpose: a real API server in the place of the lab's, by `lab.kubeconfig`'s rules."""
+
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without what would point a client elsewhere, and with this tree first on the path."""
     kept = {
         name: text
         for name, text in environ.items()
-        if not any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in CLEARED)
+        if name in KEPT or not any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in CLEARED)
     }
     kept["PYTHONPATH"] = str(ROOT)
     return kept

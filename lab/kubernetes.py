@@ -32,7 +32,11 @@ Route = Callable[..., Awaitable[Answer]]
 
 async def start(lab: Lab, cluster: ScenarioCluster, ssl_context: ssl.SSLContext) -> tuple[web.AppRunner, int]:
     """Serve a cluster on 127.0.0.1 and a free port; the caller ends it with `runner.cleanup()`."""
-    server = Server(ClusterState(lab, cluster))
+    return await serve(Server(ClusterState(lab, cluster)), ssl_context)
+
+
+async def serve(server: Server, ssl_context: ssl.SSLContext) -> tuple[web.AppRunner, int]:
+    """The same for a server that the caller made, which may be of a kind of its own."""
     app = web.Application(client_max_size=8 * 1024 * 1024)
     app.router.add_route("*", "/{path:.*}", server.answer)
     # A hanging call must not outlive the lab, nor the client that has given up on it.
@@ -64,9 +68,8 @@ class Server:
             lost = await self._planned(request, wanted, identity, body)
             if isinstance(lost, web.StreamResponse):
                 return lost
-            if wanted.plural and not identity.may(wanted):
-                raise rbac.forbidden(identity, wanted)
-            answer = await self._route(wanted)(request, wanted, identity, body)
+            self.authorise(wanted, identity)
+            answer = await self.route(wanted)(request, wanted, identity, body)
         except status.ApiError as error:
             answer = web.json_response(error.body, status=error.code)
         if lost and request.transport:  # the effect has happened; the reply is dropped
@@ -122,7 +125,13 @@ class Server:
             return web.Response()
         return False
 
-    def _route(self, wanted: Asked) -> Route:
+    def authorise(self, wanted: Asked, identity: rbac.Identity) -> None:
+        """`status.ApiError` (403) where no rule of the identity allows it."""
+        if wanted.plural and not identity.may(wanted):
+            raise rbac.forbidden(identity, wanted)
+
+    def route(self, wanted: Asked) -> Route:
+        """What answers it; `status.ApiError` (405) where nothing does."""
         own: dict[tuple[str, str], Route] = {
             ("discovery", "get"): self._discover,
             ("selfsubjectaccessreviews", "create"): self._review,

@@ -17,9 +17,11 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import AwareDatetime, Field
 
-from lab import clusters, google_apis, grpc_wire, kubernetes, rest
+from lab import clusters, front, google_apis, grpc_wire, kubernetes, rest
+from lab.kubeconfig import Upstream
 from lab.rbac import INVESTIGATOR_TOKEN
 from lab.scenario import Part, Scenario, ScenarioCluster
+from lab.staging import Staged, stage
 from lab.state import Lab
 from lab.tls import Authority
 
@@ -47,6 +49,8 @@ class Serving:
     lab: Lab
     _closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     endpoints: Endpoints | None = None
+    staged: Staged | None = None
+    """Where the cluster's objects are on a real API server."""
 
     async def start(self) -> Endpoints:
         """Start every server; where one fails, those before it are stopped."""
@@ -66,7 +70,7 @@ class Serving:
         hosts: dict[str, str] = {}
         known = {}
         for index, cluster in enumerate(scenario.clusters):
-            served = await _serve_cluster(stack, lab, cluster, authority, index)
+            served = await self._serve_cluster(stack, cluster, authority, index)
             public = served if "public" in cluster.reachable else refused
             where = clusters.endpoints(index, cluster, public)
             for kind, host in (("dns", where.dns), ("private", where.private)):
@@ -94,22 +98,24 @@ class Serving:
         )
         return endpoints
 
+    async def _serve_cluster(
+        self, stack: contextlib.AsyncExitStack, cluster: ScenarioCluster, authority: Authority, index: int
+    ) -> str:
+        where = clusters.endpoints(index, cluster, "")
+        context = authority.server([host for host in (where.dns, where.private) if host])
+        if self.staged is None:
+            runner, port = await kubernetes.start(self.lab, cluster, context)
+        else:
+            runner, port = await front.start(stack, self.lab, self.staged, context)
+        stack.push_async_callback(runner.cleanup)
+        return f"127.0.0.1:{port}"
 
-async def start(lab: Lab) -> Serving:
+
+async def start(lab: Lab, staged: Staged | None = None) -> Serving:
     """Serve `lab` on the running loop; the caller ends it with `Serving.stop`."""
-    serving = Serving(lab)
+    serving = Serving(lab, staged=staged)
     await serving.start()
     return serving
-
-
-async def _serve_cluster(
-    stack: contextlib.AsyncExitStack, lab: Lab, cluster: ScenarioCluster, authority: Authority, index: int
-) -> str:
-    where = clusters.endpoints(index, cluster, "")
-    context = authority.server([host for host in (where.dns, where.private) if host])
-    runner, port = await kubernetes.start(lab, cluster, context)
-    stack.push_async_callback(runner.cleanup)
-    return f"127.0.0.1:{port}"
 
 
 async def _serve_rest(stack: contextlib.AsyncExitStack, app: web.Application) -> int:
@@ -141,20 +147,28 @@ class Running:
 
 
 @contextlib.contextmanager
-def serve(scenario: Scenario, notification: Mapping[str, Any] | None = None) -> Iterator[Running]:
-    """Serve a scenario from a thread while the block runs; all that was started has ended with it."""
-    with serve_lab(Lab(scenario, dict(notification or {}))) as running:
-        yield running
+def serve(
+    scenario: Scenario, notification: Mapping[str, Any] | None = None, *, upstream: Upstream | None = None
+) -> Iterator[Running]:
+    """Serve a scenario from a thread while the block runs; all that was started has ended with it.
+
+    With `upstream` the scenario's cluster is made on that API server, and taken away afterwards; `Running.lab` has the
+    scenario and the notification with its UIDs and in its times. KubeconfigError where that cannot be.
+    """
+    with contextlib.ExitStack() as stack:
+        staged = stack.enter_context(stage(upstream, scenario, notification or {})) if upstream else None
+        scenario, notification = (staged.scenario, staged.notification) if staged else (scenario, notification)
+        yield stack.enter_context(serve_lab(Lab(scenario, dict(notification or {})), staged))
 
 
 @contextlib.contextmanager
-def serve_lab(lab: Lab) -> Iterator[Running]:
+def serve_lab(lab: Lab, staged: Staged | None = None) -> Iterator[Running]:
     """The same for a lab that the caller made, which may be of a kind of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="lab", daemon=True)
     thread.start()
     try:
-        serving = asyncio.run_coroutine_threadsafe(start(lab), loop).result(_START_WITHIN)
+        serving = asyncio.run_coroutine_threadsafe(start(lab, staged), loop).result(_START_WITHIN)
         try:
             assert serving.endpoints is not None
             yield Running(lab=lab, endpoints=serving.endpoints)

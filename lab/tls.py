@@ -46,6 +46,12 @@ class Authority:
 
     def server(self, names: list[str]) -> ssl.SSLContext:
         """A server's side for loopback and `names` (DNS names and addresses)."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.chain(names))
+        return context
+
+    def chain(self, names: list[str]) -> Path:
+        """The same as a file of the folder: private key and certificate, PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -66,9 +72,7 @@ class Authority:
         )
         chain.touch(mode=0o600)
         chain.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(chain)
-        return context
+        return chain
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         # Real time, not the scenario's: it is the client's own clock that judges a certificate.

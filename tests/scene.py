@@ -1,15 +1,22 @@
-"""The demo's scenario with a policy, and `act` in this process against the lab's servers."""
+"""The demo's scenario with a policy, and `act` in this process against the lab's servers.
+
+Where `LAB_KUBECONFIG` names a real API server the cluster's objects are there, and RBAC is the server's.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lab import kubeconfig
 from lab.google import LabGoogle
 from lab.rbac import COLLECTOR, REMEDIATOR
 from lab.scenario import Scenario, load
@@ -21,7 +28,10 @@ from responder.settings import Settings
 
 SCENARIOS = Path(__file__).parents[1] / "lab" / "scenarios"
 POD = "checkout-7d9f8c5b4-x2k9p"
-UID = "5b0c7e7e-9a43-4f6e-8f3a-6d0f2c1b9e55"
+needs_kubelet = pytest.mark.skipif(
+    bool(os.environ.get(kubeconfig.VARIABLE)),
+    reason="commands need a kubelet, and the API server of LAB_KUBECONFIG is asked without one",
+)
 AUTO = {"remediate": '"auto"'}
 APPROVE = {"remediate": '"approve"', "approvers": '["lead@acme.example"]'}
 
@@ -43,12 +53,17 @@ class Scene:
             **given,
         )
         wiring.world(made)
-        data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
+        data = json.dumps(self.lab.notification).encode()
         finding = notification.read(data)
         assert finding is not None
         pipeline.respond(wiring.world(), finding, Delivery(data=data, message_id="1", received=running.lab.now()))
         (line,) = wiring.store().list(RecordQuery())
         self.id = line.id
+
+    @property
+    def uid(self) -> str:
+        """The finding's pod: the scenario's UID, or the one that a real API server gave it."""
+        return next(pod.uid for pod in self.lab.scenario.clusters[0].pods if pod.name == POD)
 
     def policy(self, lines: dict[str, str]) -> None:
         if not lines:
@@ -95,7 +110,7 @@ def scene(
     scenario = load(SCENARIOS / "attack-web-pod.yaml")
     scenario = Scenario.model_validate(scenario.model_dump() | (changes or {}))
     data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
-    with serve(scenario, json.loads(data)) as running:
+    with serve(scenario, json.loads(data), upstream=kubeconfig.from_environment(os.environ)) as running:
         made = Scene(running, folder, policy, settings)
         yield made
         wiring.acting().act.actions.close()  # type: ignore[union-attr] # it was built

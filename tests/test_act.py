@@ -16,7 +16,7 @@ from responder.capture import custody
 from responder.policy import Policy
 from responder.ports import Approval, Brake, Precedent
 from responder.record import Record
-from tests.scene import APPROVE, AUTO, POD, SCENARIOS, UID, Scene, scene
+from tests.scene import APPROVE, AUTO, POD, SCENARIOS, Scene, needs_kubelet, scene
 
 
 def guard(record: Record, name: str) -> bool | None:
@@ -35,8 +35,8 @@ def test_where_a_project_opted_in_exactly_the_findings_pod_is_deleted_and_seen_g
         assert all(one.ok for one in done.decision.guards)
         assert done.outcome.kind == "deleted"
         (action,) = done.actions
-        assert (action.uid, action.pod, action.result) == (UID, POD, "deleted")
-        assert here.deletes() == [UID]
+        assert (action.uid, action.pod, action.result) == (here.uid, POD, "deleted")
+        assert here.deletes() == [here.uid]
         assert any(entry.lane == "action" for entry in done.timeline)
 
 
@@ -53,7 +53,7 @@ def test_what_the_owner_made_instead_is_seen_and_watched(tmp_path: Path) -> None
         assert (over.provenance.act, over.outcome.kind) == ("done", "deleted")
         assert over.outcome.replacement is not None
         assert over.outcome.replacement.seen_at > new.seen_at
-        assert here.deletes() == [UID]
+        assert here.deletes() == [here.uid]
 
 
 @pytest.mark.parametrize(("minutes", "same_owner", "is_told"), [(3, True, True), (3, False, False), (-3, True, False)])
@@ -170,7 +170,7 @@ def test_an_approval_is_waited_for_and_then_used_once(tmp_path: Path) -> None:
         assert (here.deletes(), waiting.provenance.act) == ([], "wanted")
         question, acting = asked(here), here.world.act
         assert acting is not None
-        assert (question.uid, question.binding) == (UID, waiting.decision.binding)
+        assert (question.uid, question.binding) == (here.uid, waiting.decision.binding)
         here.lab.advance(timedelta(minutes=5))
         acting.actions.answer(question.binding, approve=True, by="lead@acme.example", why="seen", now=here.lab.now())
         done = here.act()
@@ -189,7 +189,7 @@ def test_an_answer_counts_as_soon_as_act_is_asked_again(tmp_path: Path) -> None:
         here.lab.advance(timedelta(seconds=5))
         assert here.lab.now() < due
         acting.actions.answer(asked(here).binding, approve=True, by="lead@acme.example", why="-", now=here.lab.now())
-        assert (here.act().outcome.kind, here.deletes()) == ("deleted", [UID])
+        assert (here.act().outcome.kind, here.deletes()) == ("deleted", [here.uid])
 
 
 @pytest.mark.parametrize(
@@ -304,12 +304,13 @@ def test_a_pod_that_a_finalizer_holds_is_terminating_and_looked_at_again(tmp_pat
         assert (done.outcome.kind, done.provenance.act) == ("terminating", "wanted")
         here.lab.advance(timedelta(minutes=3))
         assert here.act().outcome.kind == "deleted"
-        assert here.deletes() == [UID]
+        assert here.deletes() == [here.uid]
 
 
 # --- capture ----------------------------------------------------------------------------------------------------------
 
 
+@needs_kubelet
 def test_the_files_are_taken_sealed_and_verified_before_the_pod_goes(tmp_path: Path) -> None:
     with scene(tmp_path, AUTO | {"capture": "true"}) as here:
         done = here.act()

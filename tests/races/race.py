@@ -15,7 +15,7 @@ from responder.errors import ResponderError
 from responder.ports import Brake
 from responder.record import Record
 from tests.races.script import Killed, Worker, around
-from tests.scene import AUTO, SCENARIOS, UID, Scene, scene
+from tests.scene import AUTO, SCENARIOS, Scene, scene
 
 ROUNDS: Final = 40
 LEASE: Final = timedelta(minutes=9)
@@ -28,6 +28,7 @@ class Told:
     """What became of a race, and what was wrong with it."""
 
     record: Record
+    uid: str
     deletes: list[str]
     requests: list[str]
     calls: list[str]
@@ -43,13 +44,13 @@ class Told:
         acted = [action.uid for action in self.record.actions]
         is_open = self.record.provenance.act != "done" and outcome != "terminating"
         return (
-            (any(uid != UID for uid in ended), f"another pod was ended: {ended}"),
-            (any(not line.endswith(UID) for line in self.requests), f"another pod was asked for: {self.requests}"),
+            (any(uid != self.uid for uid in ended), f"another pod was ended: {ended}"),
+            (any(not line.endswith(self.uid) for line in self.requests), f"another pod was asked for: {self.requests}"),
             (max(len(self.requests), len(ended)) > 1, f"asked {self.requests}, ended {ended}"),
             (bool(ended) and outcome not in _ENDED, f"the pod was ended, and the record says {outcome}"),
             (outcome == "deleted" and not ended, "the record says deleted, and nothing was"),
             (is_open, f"it never came to an end: {self.record.provenance.act}, {outcome}"),
-            (bool(ended) and acted != [UID], f"the pod was ended, and the record's actions are {acted}"),
+            (bool(ended) and acted != [self.uid], f"the pod was ended, and the record's actions are {acted}"),
         )
 
 
@@ -71,7 +72,9 @@ def play(
             _deliver(here, Worker(), requests, story)
         # One more delivery after the end, as Pub/Sub may.
         _deliver(here, Worker(), requests, story)
-        return Told(record=here.record, deletes=here.deletes(), requests=requests, calls=first.calls, story=story)
+        return Told(
+            record=here.record, uid=here.uid, deletes=here.deletes(), requests=requests, calls=first.calls, story=story
+        )
 
 
 def _planned(here: Scene, worker: Worker, number: int, what: str, requests: list[str], story: list[str]) -> None:

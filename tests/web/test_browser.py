@@ -14,7 +14,7 @@ from responder import act
 from responder.policing import Policed
 from responder.ports import Rejected
 from responder.web import Desk
-from tests.scene import APPROVE, POD, UID, Scene, scene
+from tests.scene import APPROVE, POD, Scene, scene
 from tests.web.browsers import chromium, needed, served, watched
 from tests.web.desks import ROLES, by_name
 
@@ -72,7 +72,7 @@ def test_an_incident_goes_from_the_queue_over_an_approval_to_its_outcome(here: S
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/records/{here.id}")
         expect(page.get_by_role("heading", level=1)).to_contain_text("malicious")
-        expect(page.locator("#response")).to_contain_text(UID)
+        expect(page.locator("#response")).to_contain_text(here.uid)
         page.keyboard.press("r")
         page.keyboard.type("looks bad, asking the team")
         page.get_by_role("button", name="Acknowledge").click()
@@ -88,7 +88,7 @@ def test_an_incident_goes_from_the_queue_over_an_approval_to_its_outcome(here: S
         page.keyboard.press("u")
         expect(page.locator("[data-row]")).to_contain_text("closed")
         assert (seen.said, seen.elsewhere) == ([], [])
-    assert here.deletes() == [UID]
+    assert here.deletes() == [here.uid]
     assert [entry.by for entry in here.record.review.history] == [LEAD, LEAD]
     assert POD in here.record.actions[0].pod
 
