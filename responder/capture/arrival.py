@@ -6,15 +6,17 @@ It holds at most `HELD` bytes, and those of an ELF file alone.
 from __future__ import annotations
 
 import io
+import mmap
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, Final
+from typing import Final
 
 from responder.capture.belt import PIECE, Belt
 from responder.capture.content import FIRST, Against, Hashes, Kind, against_scc, kind_of, prefixes
+from responder.capture.elf import Readable
 from responder.finding import Process
 from responder.ports import Incoming, Stored
 from responder.record import ElfFacts
@@ -22,7 +24,7 @@ from responder.record import ElfFacts
 HELD: Final = 8 * 1024 * 1024
 """Bytes of an ELF file that are held so that it can be looked into; of a larger one its first bytes must do."""
 
-Facts = Callable[[BinaryIO], ElfFacts | None]
+Facts = Callable[[Readable], ElfFacts | None]
 
 _ELF: Final = b"\x7fELF"
 _LONGEST: Final = 512
@@ -127,7 +129,7 @@ class _File:
         self._file: Incoming | None = None
         self._hashes = Hashes(prefixes(told))
         self._first = b""
-        self._held: io.BytesIO | None = io.BytesIO()
+        self._held: _Held | None = _Held()
         self.error: Exception | None = None
 
     def write(self, data: bytes) -> None:
@@ -148,6 +150,8 @@ class _File:
             raise self.error
         self._opened()
         content = kind_of(self._first)
+        elf = self._elf(facts) if facts and content == "elf" else None
+        self._forget()
         return partial(
             Arrived,
             sha256=self._hashes.whole,
@@ -155,14 +159,14 @@ class _File:
             truncated=truncated,
             against_scc=against_scc(self._told, self._hashes, truncated=truncated),
             content=content,
-            elf=self._elf(facts) if facts and content == "elf" else None,
+            elf=elf,
         )
 
     def commit(self) -> Stored:
         return self._opened().commit()
 
     def abort(self) -> None:
-        self._held = None
+        self._forget()
         if self._file:
             self._file.abort()
 
@@ -172,15 +176,41 @@ class _File:
 
     def _hold(self, data: bytes) -> None:
         no_elf = len(self._first) >= len(_ELF) and not self._first.startswith(_ELF)
-        if self._held and (no_elf or self._hashes.size > HELD):
-            self._held = None
+        if no_elf or self._hashes.size > HELD:
+            self._forget()
         if self._held is not None:
             self._held.write(data)
 
     def _elf(self, facts: Facts) -> ElfFacts | None:
-        held, self._held = self._held, None
-        if held is not None:
-            held.seek(0)
-            return facts(held)
+        if self._held is not None:
+            return facts(self._held)
         told = facts(io.BytesIO(self._first))
         return told and told.model_copy(update={"problem": f"larger than {HELD} bytes: only its first were looked at"})
+
+    def _forget(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
+
+
+class _Held:
+    """The bytes of one file, at most `HELD`. Pages of its own: a heap would keep the room of each that ever was."""
+
+    def __init__(self) -> None:
+        self._pages = mmap.mmap(-1, HELD)
+        self._size = self._at = 0
+
+    def write(self, data: bytes) -> None:
+        self._pages[self._size : self._size + len(data)] = data
+        self._size += len(data)
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+    def read(self, size: int) -> bytes:
+        data = self._pages[self._at : min(self._at + size, self._size)]
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        self._pages.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from responder.errors import SettingsError
 from responder.record import ElfFacts
@@ -42,7 +42,17 @@ _PIE: Final = 0x08000000
 Kind = Literal["executable", "shared", "object", "core", "other"]
 
 
-def facts(file: BinaryIO) -> ElfFacts | None:
+class Readable(Protocol):
+    """What of a file object is used."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go to that byte, which may lie behind the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
+def facts(file: Readable) -> ElfFacts | None:
     """What the file says; None where it is no ELF file. SettingsError where pyelftools is not installed.
 
     At most some 700 KiB are read, in bounded time, whatever it claims. What could not be read is in `problem`; then
@@ -73,7 +83,7 @@ def facts(file: BinaryIO) -> ElfFacts | None:
 class _Elf:
     """The file, and what is known of it so far. `unsure`: how it is linked was not read to the end."""
 
-    file: BinaryIO
+    file: Readable
     machine: str = "unknown"
     type: str = ""
     entry: int = 0
