@@ -149,6 +149,12 @@ def test_a_record_prints_without_forms_and_navigation(here: Scene, browser: Brow
         for selector in ("form", "nav", "footer"):
             assert not any(one.is_visible() for one in seen.page.locator(selector).all()), selector
         assert seen.page.locator("#why").is_visible()
+        folded = seen.page.locator("details:not([open])")
+        before = folded.count()
+        seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert (before > 0, folded.count()) == (True, 0)
+        seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert folded.count() == before
         seen.shot("record-print")
 
 

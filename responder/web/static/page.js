@@ -14,6 +14,15 @@
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     });
   }
+  // What is folded up is printed as well.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = Array.from(document.querySelectorAll("details:not([open])"));
+    for (const one of folded) one.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const one of folded) one.open = false;
+  });
   const rows = Array.from(document.querySelectorAll("[data-row] a[href^='/records/']"));
   const step = (by) => {
     if (!rows.length) return;
