@@ -23,15 +23,15 @@ from responder.stores.words import stamp
 
 __all__ = [
     "WINDOW",
+    "bare",
     "columns",
-    "columns_beside_evidence",
     "compose",
     "evidence_json",
     "finding_json",
     "findings_of",
     "line_of",
+    "part",
     "precedent_of",
-    "record_json",
     "record_of",
     "review_json",
     "reviewed",
@@ -62,17 +62,14 @@ def findings_of(
     return tuple(found)
 
 
-def record_json(record: Record) -> bytes:
-    """The whole record, UTF-8. Reviews are documents of their own and are not in it."""
-    return b'%b,"evidence":%b}' % (_beside_evidence(record)[:-1].encode(), evidence_json(record.evidence))
+def bare(record: Record) -> Record:
+    """The record as its holder saves it: reviews, and what was told, are documents of their own."""
+    return ledger.without(record).model_copy(update={"review": Review()})
 
 
-def columns_beside_evidence(record: Record) -> dict[str, str | int | None]:
-    """As `columns`, and the record as `json` for a store that keeps the evidence apart.
-
-    That is nine tenths of a record, and the same in most saves.
-    """
-    return {**columns(record), "json": _beside_evidence(record)}
+def part(record: Record, names: frozenset[str]) -> bytes:
+    """An object with those fields of the record, UTF-8."""
+    return _dumped(_RECORD, record, include=set(names))
 
 
 def evidence_json(evidence: Evidence) -> bytes:
@@ -110,11 +107,6 @@ def columns(record: Record) -> dict[str, str | int | None]:
         "score": record.triage.score,
         "workload": "/".join(record.provenance.traits.owner.split("/")[-2:]),
     }
-
-
-def _beside_evidence(record: Record) -> str:
-    unreviewed = ledger.without(record).model_copy(update={"review": Review()})
-    return _dump(_RECORD, unreviewed, exclude={"evidence"})
 
 
 def record_of(text: str, evidence: str = "") -> Record:
@@ -198,16 +190,20 @@ def _by_key(rows: Iterable[Sequence[str]]) -> defaultdict[str, tuple[Occurrence,
     return found
 
 
-def _dump(adapter: TypeAdapter[Any], value: Any, *, exclude: set[str] | None = None) -> str:
+def _dump(adapter: TypeAdapter[Any], value: Any) -> str:
+    return _dumped(adapter, value).decode()
+
+
+def _dumped(adapter: TypeAdapter[Any], value: Any, *, include: set[str] | None = None) -> bytes:
     try:
-        return adapter.dump_json(value, exclude=exclude).decode()
+        return adapter.dump_json(value, include=include)
     except _UNWRITABLE:
-        return _plain(value, exclude or set())
+        return _plain(value, include).encode()
 
 
-def _plain(value: Any, exclude: Container[str] = ()) -> str:
+def _plain(value: Any, include: Container[str] | None = None) -> str:
     """Lone surrogates, which JSON can carry and UTF-8 cannot: shown as a question mark, the rest is kept."""
-    kept = {name: item for name, item in _without_surrogates(value).items() if name not in exclude}
+    kept = {name: item for name, item in _without_surrogates(value).items() if include is None or name in include}
     return json.dumps(kept, default=to_jsonable_python, ensure_ascii=False)
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
     from responder.stores.firestore_admission import Admissions
     from responder.stores.firestore_calls import Path
+    from responder.stores.texts import Texts
 
 PERMISSIONS: Final = (
     "datastore.entities.create",
@@ -84,6 +85,12 @@ class FirestoreRecords:
     # --- arrival and claim --------------------------------------------------------------------------------------------
 
     @cached_property
+    def _texts(self) -> Texts:
+        from responder.stores.texts import Texts  # noqa: PLC0415 - imports pydantic
+
+        return Texts(evidence=True)
+
+    @cached_property
     def _admissions(self) -> Admissions:
         from responder.stores.firestore_admission import Admissions  # noqa: PLC0415 - imports pydantic
 
@@ -103,7 +110,10 @@ class FirestoreRecords:
 
     def release(self, claim: Claim, seen: int) -> bool:
         """Give the claim back, unless findings joined since `seen` of their occurrences were read: True then."""
-        return self._claims.release(claim, seen)
+        if self._claims.release(claim, seen):
+            return True
+        self._texts.drop(claim.record_id, claim.token)
+        return False
 
     def save(self, record: Record, claim: Claim) -> Record:
         """Write the record and return it with its new revision and its reviews; a review meanwhile does no harm.
@@ -113,7 +123,7 @@ class FirestoreRecords:
         if record.id != claim.record_id:
             message = f"a claim of {claim.record_id} cannot write {record.id}"
             raise StaleClaim(message)
-        columns, text = _documents().columns(record), _documents().record_json(record)
+        columns, text = _documents().columns(record), self._texts.of(record, claim.token)
         path, written = path_of(record.id), self._new_name()
         if firestore_bodies.is_large(text):
             self._claims.held(claim, self._now())  # before it is sent for nothing

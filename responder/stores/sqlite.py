@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakValueDictionary
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from responder.notices.ledger import Told
     from responder.ports import Clock, Delivery, Precedent, RecordLine, RecordQuery
     from responder.record import Record, RecordedFinding, ReviewEntry, Traits
+    from responder.stores.texts import Texts
 
 
 class SqliteRecords:
@@ -45,6 +46,12 @@ class SqliteRecords:
         self._now = now
         # The evidence that is in the file, by record and token: while a claim holds, nobody else writes it.
         self._written: WeakValueDictionary[tuple[str, int], Evidence] = WeakValueDictionary()
+
+    @cached_property
+    def _texts(self) -> Texts:
+        from responder.stores.texts import Texts  # noqa: PLC0415 - imports pydantic
+
+        return Texts(evidence=False)
 
     # --- arrival ------------------------------------------------------------------------------------------------------
 
@@ -131,7 +138,7 @@ class SqliteRecords:
             message = f"a claim of {claim.record_id} cannot write {record.id}"
             raise StaleClaim(message)
         # Written out before the transaction begins: everybody else waits for its end.
-        columns = documents.columns_beside_evidence(record)
+        columns = {**documents.columns(record), "json": self._texts.of(record, claim.token).decode()}
         names = ", ".join(f"{name} = ?" for name in columns)
         # The fence and the write in one statement. Not RETURNING: SQLite keeps a copy of the row for it.
         save = f"UPDATE records SET {names}, revision = revision + 1 WHERE {_MINE}"  # noqa: S608 - our own column names
@@ -169,7 +176,8 @@ class SqliteRecords:
             if row[0]:
                 return True
             db.execute("UPDATE records SET holder = '', expires = '' WHERE id = ?", (claim.record_id,))
-            return False
+        self._texts.drop(claim.record_id, claim.token)
+        return False
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
