@@ -205,6 +205,7 @@ def told(data: bytes, *cuts: int) -> tuple[object, ...]:
 CUTS = st.lists(st.integers(0, 1 << 16), max_size=12)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), CUTS)
 def test_any_bytes_in_any_pieces_give_the_same_and_never_an_exception(data: bytes, cuts: list[int]) -> None:
     assert told(data, *cuts) == told(data)
@@ -222,7 +223,7 @@ def mutated(sample: bytes, changes: list[tuple[int, int]], *, mend: bool) -> byt
     return bytes(data)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(SAMPLES),
     st.lists(st.tuples(st.integers(0, 1 << 16) | st.integers(100, 600), st.integers(0, 255)), max_size=8),

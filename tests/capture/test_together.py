@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responder.capture.taking import TOGETHER, UNPROVEN, Caps, Taken, take
@@ -197,6 +197,7 @@ KINDS = [tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tar
 MEMBERS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(KINDS), st.binary(max_size=700)), max_size=8)
 
 
+@settings(max_examples=150, deadline=None)
 @given(MEMBERS, st.integers(0, 3000), st.sampled_from([OVER, CUT]))
 def test_whatever_a_tar_sends_each_path_has_one_answer_and_bytes_that_were_sent_for_it(
     members: list[tuple[str, bytes, bytes]], dropped: int, how: Ran
