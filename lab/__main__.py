@@ -43,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     chaos.add_argument("--seed", type=int, default=None, help="default: another each time; it is printed")
     chaos.add_argument("--outage", type=float, default=30.0, help="seconds for which the store is down meanwhile")
     _store_argument(chaos)
+    chaos.add_argument("--act", action="store_true", help="every project opted in: act deletes pods meanwhile")
     chaos.add_argument("--naive", action="store_true", help="the naive function instead, which the judge must refuse")
     _store_argument(commands.add_parser("points", help="a worker dies at every named point, once and twice"))
     _store_argument(commands.add_parser("holes", help="each dependency in turn accepts and never answers"))

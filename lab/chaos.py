@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import http.client
 import random
 import tempfile
@@ -17,12 +18,12 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lab import naive, stored
+from lab import acting, naive, stored
 from lab.bridge import Bridge, bridge
 from lab.crashing import POINTS, Fuses
 from lab.delivery import Topics, broker, topics
@@ -41,7 +42,7 @@ _AT_ONCE: Final = 12
 _BACKOFF: Final = (0.5, 4.0)
 _QUIET: Final = 6.0
 """Seconds without a delivery after which nothing waits any more: longer than the longest backoff."""
-_SETTLE: Final = 120.0
+_SETTLE: Final = 180.0
 _CHAOS_SHARE: Final = 0.85
 _OUTAGE_AT: Final = 0.3
 _SWEEPS_FROM: Final = 0.5
@@ -55,6 +56,8 @@ Say = Callable[[str], None]
 class Plan:
     """What is asked for. `naive` runs the naive function instead of the product's; `store` None is a file of its own.
 
+    `act`: every project opted in, and a process of `act` deletes pods meanwhile.
+
     `outage` is for how many seconds the store is down.
     """
 
@@ -65,6 +68,7 @@ class Plan:
     messages: int
     store: Store | None = None
     naive: bool = False
+    act: bool = False
     outage: float = 0.0
 
 
@@ -110,6 +114,7 @@ class Scene:
     killer: Killer
     bridged: Bridge
     sweeping: Function | None
+    answering: Bridge | None
 
 
 def chaos(plan: Plan, say: Say) -> Result:
@@ -135,7 +140,11 @@ def chaos(plan: Plan, say: Say) -> Result:
         result.deliveries = scene.bridged.statuses.total()
         letters = scene.made.dead_letters()
         result.problems += [f"{len(letters)} messages became dead letters"] if letters else []
-        result.problems += problems(bad_day, _kept(scene), scene.running.lab.journal)
+        result.problems += problems(bad_day, _kept(scene), scene.running.lab.journal, may_delete=plan.act)
+        if plan.act:
+            told = _answered(scene)
+            result.problems += acting.problems(told, scene.running.lab.journal)
+            say(acting.summary(told, scene.running.lab.journal))
         say(f"the store counted {_counters(scene)}")
     if result.settled >= _SETTLE:
         result.problems.append(f"not everything was finished {_SETTLE:.0f} s after the chaos")
@@ -148,15 +157,23 @@ def _scene(stack: contextlib.ExitStack, plan: Plan, bad_day: Traffic, say: Say) 
     turbulence = Turbulence.over(bad_day, wanted=plan.faults, seed=plan.seed)
     host, what = stack.enter_context(broker())
     say(f"delivered by {what}, over the bridge, to {store.name}")
-    running = stack.enter_context(serve_lab(TurbulentLab(scenario(bad_day), turbulence.next)))
+    ground = acting.of_their_own(scenario(bad_day)) if plan.act else scenario(bad_day)
+    running = stack.enter_context(serve_lab(TurbulentLab(ground, turbulence.next)))
     fuses = Fuses(_made(folder / "fuses"))
+    extra = acting.policy(folder, ground) if plan.act else {}
+    host_of = functools.partial(_function, fuses_in=folder, running=running, store=store, naive=plan.naive, pubsub=host)
     started = [
-        stack.enter_context(_function(_made(folder / f"{target}-{number}"), fuses_in=folder, target=target,
-                                      running=running, store=store, naive=plan.naive))
+        stack.enter_context(host_of(_made(folder / f"{target}-{number}"), target=target, extra=extra))
         for number, target in enumerate(("respond",) * PROCESSES + (() if plan.naive else ("sweep",)))
-    ]  # fmt: skip
-    functions = started[:PROCESSES]
+    ]
+    functions, sweeping = started[:PROCESSES], None if plan.naive else started[-1]
     made = stack.enter_context(topics(host, "chaos", attempts=100, deadline=60, backoff=_BACKOFF))
+    answering = None
+    if plan.act:
+        act = stack.enter_context(host_of(_made(folder / "act"), target="act", extra=extra | acting.acts(folder)))
+        started.append(act)
+        asked = stack.enter_context(topics(host, acting.TOPIC, attempts=100, deadline=120, backoff=_BACKOFF))
+        answering = stack.enter_context(bridge(asked.subscriber, asked.subscription, [act.url], at_once=_AT_ONCE))
     chance = random.Random(plan.seed)  # noqa: S311 - a schedule, no secret
     bridged = stack.enter_context(
         bridge(
@@ -165,26 +182,29 @@ def _scene(stack: contextlib.ExitStack, plan: Plan, bad_day: Traffic, say: Say) 
         )
     )  # fmt: skip
     killer = Killer(
-        fuses, started, lambda: bridged.in_flight, kills=plan.kills, seed=plan.seed + 1, fused=not plan.naive
-    )
+        fuses, started, lambda: bridged.in_flight, kills=plan.kills, seed=plan.seed + 1, fused=not plan.naive,
+        points=(*POINTS, *acting.POINTS) if plan.act else POINTS,
+    )  # fmt: skip
     return Scene(
         plan=plan, day=bad_day, store=store, running=running, made=made, turbulence=turbulence, killer=killer,
-        bridged=bridged, sweeping=None if plan.naive else started[-1],
+        bridged=bridged, sweeping=sweeping, answering=answering,
     )  # fmt: skip
 
 
-def _function(
-    folder: Path, *, fuses_in: Path, target: str, running: Running, store: Store, naive: bool
-) -> contextlib.AbstractContextManager[Function]:
+def _function(  # noqa: PLR0913 - one of each
+    folder: Path, *, fuses_in: Path, target: str, running: Running, store: Store, naive: bool, pubsub: str,
+    extra: Mapping[str, str],
+) -> contextlib.AbstractContextManager[Function]:  # fmt: skip
     environ = {
         **store.environ,
         "LAB_CRASH": str(fuses_in / "fuses"),
         "RESPONDER_STORE": store.place,
         "RESPONDER_DEADLINE_SECONDS": stored.DEADLINE,
         "THREADS": _THREADS,
+        **extra,
     }
     source = ROOT / "lab" / ("naive.py" if naive else "function.py")
-    endpoints = running.endpoints.model_dump(mode="json")
+    endpoints = running.endpoints.model_dump(mode="json") | {"pubsub": pubsub}
     return function(folder, endpoints, store=Path(store.place), environ=environ, source=source, target=target)
 
 
@@ -264,7 +284,7 @@ def _settle(scene: Scene, result: Result) -> float:
     started = time.monotonic()
     sweeps = 0
     while time.monotonic() - started < _SETTLE:
-        if scene.bridged.idle() > _QUIET:
+        if _idle(scene) > _QUIET:
             if scene.plan.naive:
                 return time.monotonic() - started
             sweeps += 1
@@ -274,17 +294,38 @@ def _settle(scene: Scene, result: Result) -> float:
     return _SETTLE
 
 
+def _idle(scene: Scene) -> float:
+    """Seconds since anything was under way."""
+    return min(one.idle() for one in (scene.bridged, scene.answering) if one is not None)
+
+
+def _answered(scene: Scene) -> tuple[acting.Answered, ...]:
+    with stored.opened(scene.running, scene.store) as records:
+        return acting.answered(records)
+
+
+def _is_answered(scene: Scene) -> bool:
+    """Whether `act` is done, or has looked and looks again later; the sweep asks it where it is not."""
+    if not scene.plan.act or scene.sweeping is None:
+        return True
+    with stored.opened(scene.running, scene.store) as records:
+        return not records.wanting(scene.running.lab.now())
+
+
 def _swept(scene: Scene, result: Result, number: int) -> bool:
     """One sweep, as the deployment has one every minute; then whether everything is there and finished."""
     try:
-        stored.swept(scene.running, scene.store)
+        if not scene.plan.act:
+            stored.swept(scene.running, scene.store)
+        elif scene.sweeping is not None:  # with its policy, which is not this process's
+            post(scene.sweeping.url, {}, timeout=120)
         with stored.opened(scene.running, scene.store) as records:
             missing = records.unknown(sorted(scene.day.dropped))
         if not missing and not result.for_dropped:
             result.for_dropped = number
         if missing and number == _SWEEPS_FOR_DROPPED:
             result.problems.append(f"{len(missing)} findings without a message are unknown after {number} sweeps")
-        return stored.is_finished(scene.running, scene.store, len(scene.day.keys))
+        return stored.is_finished(scene.running, scene.store, len(scene.day.keys)) and _is_answered(scene)
     except Exception as error:  # noqa: BLE001 - a sweep that fails is a finding of this program's, not its end
         where = traceback.extract_tb(error.__traceback__)[-1]
         problem = f"a sweep failed: {type(error).__name__} at {Path(where.filename).name}:{where.lineno}"
@@ -326,7 +367,8 @@ def report(plan: Plan, result: Result, say: Say) -> int:
     for problem in result.problems:
         say(f"FAILED: {problem}")
     if not result.problems:
-        say("every finding in exactly one finished record, every unreadable message kept, nothing changed in a cluster")
+        cluster = "no other pod ended, and none twice" if plan.act else "nothing changed in a cluster"
+        say(f"every finding in exactly one finished record, every unreadable message kept, {cluster}")
     return 1 if result.problems else 0
 
 
@@ -345,6 +387,7 @@ def run(arguments: argparse.Namespace) -> int:
         messages=arguments.messages,
         naive=arguments.naive,
         outage=0.0 if arguments.naive else arguments.outage,
+        act=arguments.act,
     )
     if plan.naive:
         return report(plan, chaos(plan, say), say)

@@ -26,10 +26,11 @@ class Killer:
 
     def __init__(
         self, fuses: Fuses, functions: Sequence[Function], busy: Callable[[], int], *, kills: int, seed: int,
-        fused: bool = True,
+        fused: bool = True, points: Sequence[str] = POINTS,
     ) -> None:  # fmt: skip
         self.fuses, self._functions, self._busy, self._kills, self._fused = fuses, functions, busy, kills, fused
         self._chance = random.Random(seed)  # noqa: S311 - a schedule, no secret
+        self._all = tuple(points)
         self.at_random = 0
         self.in_flight = 0
 
@@ -61,7 +62,7 @@ class Killer:
     def _points(self) -> Iterator[str]:
         """All points in some order, then in another."""
         while True:
-            yield from self._chance.sample(POINTS, len(POINTS))
+            yield from self._chance.sample(self._all, len(self._all))
 
     def _kill(self) -> None:
         """One worker, of one of the processes; whichever has one."""

@@ -27,8 +27,8 @@ from responder.ports import Acting, Approval, Claim, Intended, Precedent, World
 from responder.record import Decision, Record, RecordedFinding, Round, Traits
 from responder.triage import NONE
 
-LEASE: Final = timedelta(minutes=8)
-"""Two gatherings, a capture of three minutes, a delete and the look at what became of it."""
+CAPTURE: Final = timedelta(minutes=4)
+"""The snapshot's minute, the two of the taking, and what its last command and the manifest take."""
 
 
 def act(world: World, record_id: str) -> Record | None:
@@ -50,7 +50,7 @@ def act(world: World, record_id: str) -> Record | None:
     if record.provenance.act != "wanted" or is_early:
         world.records.count("act.nothing_to_do")
         return record
-    claim = world.records.claim(record_id, "act", LEASE, now)
+    claim = world.records.claim(record_id, "act", removing.lease(world), now)
     if claim is None:
         message = "another instance is at work on this record"
         raise Busy(message)
@@ -72,7 +72,11 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
     record = _judged(world, material, policy)
     began = _began(acting, record)
     if began is None or began.state == "intended":
-        taken = _captured(world, acting, record, material, policy)
+        if _is_to_be_captured(world, acting, record, policy):
+            claim = world.records.renew(claim, removing.lease(world) + CAPTURE, world.now())
+            taken = _captured(world, acting, record, material)
+        else:
+            taken = None
         if taken is not None:
             # Facts are kept before anything is done: a crash from here on does not lose what was taken.
             removing.kept(world, claim, taken)
@@ -142,16 +146,22 @@ def _judged(world: World, material: Material, policy: Policy) -> Record:
 # --- capture ----------------------------------------------------------------------------------------------------------
 
 
-def _captured(world: World, acting: Acting, record: Record, material: Material, policy: Policy) -> Record | None:
-    """The record with what was taken from the proven pod now; None where it was before, or may not be entered."""
+def _is_to_be_captured(world: World, acting: Acting, record: Record, policy: Policy) -> bool:
+    """Whether the proven pod is to be entered now: not where it was before, nor where a guard stands before that."""
     proof, pod = record.evidence.proof, record.evidence.pod
     if acting.collect is None or not isinstance(proof, Found) or not isinstance(pod, Found):
-        return None
+        return False
     if record.capture is not None and record.capture.uid == proof.value.uid:
-        return None
+        return False
     if policy.of(record.provenance.subject.project_id, record.provenance.subject.project_number) is None:
-        return None
-    if may_enter(_situation(world, acting, record, policy)):
+        return False
+    return not may_enter(_situation(world, acting, record, policy))
+
+
+def _captured(world: World, acting: Acting, record: Record, material: Material) -> Record | None:
+    """The record with what was taken from the pod; None where there is no way to it."""
+    pod = record.evidence.pod
+    if acting.collect is None or not isinstance(pod, Found):
         return None
     try:
         collector = acting.collect(removing.access(world, record))

@@ -18,11 +18,15 @@ from responder.watching import compiles_again, replacement
 
 _AGAIN: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
-_LEASE: Final = timedelta(minutes=8)
 _LOOK: Final = timedelta(seconds=20)
 """How long beyond the pod's grace its end is waited for; what is still there then is looked at by the next call."""
 GONE: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "replaced"})
 FINAL: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "gone", "replaced", "failed"})
+
+
+def lease(world: World) -> timedelta:
+    """How long a claim holds at most: two gatherings, a delete with its grace, and the look at what became of it."""
+    return 2 * world.settings.deadline + timedelta(minutes=1)
 
 
 def remove(world: World, acting: Acting, claim: Claim, record: Record, project: ProjectPolicy) -> Record:
@@ -34,7 +38,7 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
         return _not_yet(world, claim, record, str(why)) if why.again else _held_back(world, claim, record, str(why))
     except Refused as error:
         return _refused(world, acting, claim, record, error)
-    claim = world.records.renew(claim, _LEASE, world.now())
+    claim = world.records.renew(claim, lease(world), world.now())
     mine = acting.actions.send(key, world.now())
     if mine:
         try:

@@ -49,7 +49,7 @@ def test_of_200_findings_over_50_workloads_three_an_hour_are_acted_on(tmp_path: 
         both[0].send_signal(signal.SIGKILL)
         for process in both:
             process.wait(300)
-        running.lab.advance(act.LEASE)
+        running.lab.advance(timedelta(minutes=9))
         for record_id in ids:
             act.act(waiting(lambda _: None), record_id)
         right(running)

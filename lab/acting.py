@@ -1,0 +1,153 @@
+"""Steps 5 and 7, the lab's side: `act` in a chaos. Its policy, the points at which it may die, and what must hold.
+
+The judge goes by the cluster's journal: which pods were asked to end and which ended, whatever a record says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lab.rbac import REMEDIATOR
+from lab.scenario import Scenario
+
+if TYPE_CHECKING:
+    from responder.ports import Records
+
+TOPIC: Final = "actions"
+POINTS: Final = tuple(
+    f"{call}.{side}"
+    for call in (
+        "actions.brake", "actions.intend", "actions.send", "actions.settle", "actions.of_record", "records.renew",
+        "kubernetes.rehearse", "kubernetes.delete", "remove",
+    )
+    for side in ("before", "after")
+)  # fmt: skip
+"""The points that an answer passes, beyond those of an investigation."""
+
+LEAST_ENDED: Final = 10
+_ALL: Final = 10_000_000
+_PROJECT: Final = """
+[[project]]
+id = "{id}"
+number = "{number}"
+remediate = "auto"
+least_verdict = "suspicious"
+required_evidence = ["scc", "pod", "proof"]
+finding_age_minutes = 1440
+ready_replicas = 0
+watch_minutes = 1
+[project.per_hour]
+project = 1000
+namespace = 1000
+workload = 100
+"""
+
+
+def policy(folder: Path, scenario: Scenario) -> dict[str, str]:
+    """A policy that lets `act` delete in every project; the setting that names it."""
+    text = "".join(_PROJECT.format(id=one.id, number=one.number) for one in scenario.projects)
+    (folder / "policy.toml").write_text(text, encoding="utf-8")
+    return {
+        "RESPONDER_POLICY": str(folder / "policy.toml"),
+        "RESPONDER_ACTION_TOPIC": f"projects/acme-sec/topics/{TOPIC}",
+    }
+
+
+def acts(folder: Path) -> dict[str, str]:
+    """What `act` alone is given."""
+    return {"RESPONDER_ACTIONS": str(folder / "actions.db"), "RESPONDER_REMEDIATOR": REMEDIATOR}
+
+
+def of_their_own(scenario: Scenario) -> Scenario:
+    """The scenario with a Deployment for each pod: one workload with one image is answered once.
+
+    The pods have what the findings say of them, since a pod that is not proven is left alone.
+    """
+    made = scenario.model_dump()
+    said = scenario.findings[0].data["finding"]["kubernetes"]["pods"][0]["containers"][0]
+    for cluster in made["clusters"]:
+        like = {workload["kind"]: workload for workload in cluster["workloads"]}
+        workloads = []
+        for n, pod in enumerate(cluster["pods"]):
+            name = f"checkout{n}"
+            pod["owner"] = f"ReplicaSet/{name}-7d9f8c5b4"
+            pod["created"] = said["createTime"]
+            pod["containers"] = [
+                one | {"image": said["uri"], "image_id": said["imageId"], "started": said["createTime"]}
+                for one in pod["containers"]
+            ]
+            workloads += [
+                like["Deployment"] | {"name": name},
+                like["ReplicaSet"] | {"name": f"{name}-7d9f8c5b4", "owner": f"Deployment/{name}"},
+            ]
+        cluster["workloads"] = workloads
+    return Scenario.model_validate(made)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What a record says of its pod."""
+
+    id: str
+    outcome: str
+    uids: tuple[str, ...]
+    pod: str
+    reasons: tuple[str, ...]
+
+
+def answered(records: Records) -> tuple[Answered, ...]:
+    """Every record's word."""
+    from responder.ports import RecordQuery  # noqa: PLC0415 - heavy
+
+    found = (records.load(line.id) for line in records.list(RecordQuery(limit=_ALL)))
+    return tuple(
+        Answered(
+            id=record.id,
+            outcome=record.outcome.kind,
+            uids=tuple(action.uid for action in record.actions),
+            pod=record.provenance.subject.pod,
+            reasons=record.decision.reasons if record.outcome.kind == "held" else (),
+        )
+        for record in found
+        if record is not None
+    )
+
+
+def problems(told: Sequence[Answered], journal: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What does not hold, in words: wrong pods, second deletes, and words that are not so."""
+    calls = list(journal)
+    ended = {str(one["uid"]): str(one["name"]) for one in calls if one["call"] == "cluster.pod.terminating"}
+    asked = Counter(
+        str(one["name"]) for one in calls if one["call"] == "kubernetes.delete.pods" and not _is_rehearsal(one)
+    )
+    others = {str(one["user"]) for one in calls if one["call"] == "kubernetes.delete.pods"} - {REMEDIATOR}
+    known = {uid for one in told for uid in one.uids}
+    named = {one.pod for one in told}
+    lies = [one.id for one in told if one.outcome == "deleted" and not set(one.uids) & ended.keys()]
+    silent = [uid for uid in ended if uid not in known]
+    return [
+        *([f"only {len(ended)} pods were ended: nothing is proven"] if len(ended) < LEAST_ENDED else []),
+        *([f"deletes were sent by {', '.join(sorted(others))}"] if others else []),
+        *(f"{name} was asked to end {times} times" for name, times in asked.items() if times > 1),
+        *(f"{name} was ended, and no finding names it" for name in ended.values() if name not in named),
+        *(f"{uid} was ended, and no record says so" for uid in silent[:3]),
+        *(f"record {one} says deleted, and nothing was" for one in lies[:3]),
+    ]
+
+
+def summary(told: Sequence[Answered], journal: Iterable[Mapping[str, Any]]) -> str:
+    """How many ended, and what the records say."""
+    ended = sum(one["call"] == "cluster.pod.terminating" for one in journal)
+    kinds = Counter(one.outcome for one in told).most_common()
+    why = Counter(reason for one in told for reason in one.reasons).most_common(4)
+    said = f"{ended} pods ended; the records say {', '.join(f'{count} {kind}' for kind, count in kinds)}"
+    return said + (f"; held for {'; '.join(f'{reason} ({count})' for reason, count in why)}" if why else "")
+
+
+def _is_rehearsal(entry: Mapping[str, Any]) -> bool:
+    body = entry.get("body")
+    return isinstance(body, dict) and bool(body.get("dryRun"))
