@@ -35,12 +35,12 @@ def permissions(
 
 
 def _json(found: tuple[Grant, ...]) -> str:
-    from responder.permissions import ROLES, WHY  # noqa: PLC0415 - imports every adapter
+    from responder.permissions import ROLES, why  # noqa: PLC0415 - imports every adapter
 
     lines = []
     for grant in found:
-        role, (step, why) = ROLES[grant.role], WHY[grant.shown]
-        line = {"feature": role.feature, "role": grant.role, "permission": grant.shown, "step": step, "why": why}
+        role, (step, reason) = ROLES[grant.role], why(grant) or ("", "")
+        line = {"feature": role.feature, "role": grant.role, "permission": grant.shown, "step": step, "why": reason}
         lines.append(json.dumps(line) + "\n")
     return "".join(lines)
 

@@ -139,7 +139,7 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "essentialcontacts.contacts.list": ("7", "the security contacts"),
     "pubsub.topics.publish": (
         "after 7",
-        "a finished record to its topic; the id of a record to the action topic; a test to that of the findings",
+        "a finished record to its topic; the id of a record to the action topic",
     ),
     "secretmanager.versions.access": ("after 7", "the address of a channel"),
     "securitycenter.findingsecuritymarks.update": ("after 7", "verdict, outcome and review as marks of the finding"),
@@ -168,10 +168,12 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "serviceusage.services.get": ("doctor", "whether the APIs are on"),
     "container.clusters.list": ("doctor", "the clusters of a project, and which logs they write"),
     "logging.sinks.get": ("doctor", "whether what containers write is kept"),
-    "iam.serviceAccounts.getAccessToken": (
-        "5, 7",
-        "`act` runs commands as the collector, and deletes as the remediator; the doctor asks what each may do",
-    ),
+    "iam.serviceAccounts.getAccessToken": ("5, 7", "runs commands as the collector, deletes as the remediator"),
+    "doctor: iam.serviceAccounts.getAccessToken": ("doctor", "what each account may do is asked in its own name"),
+    "doctor: container.clusters.get": ("doctor", "the way to a control plane"),
+    "doctor: resourcemanager.projects.get": ("doctor", "the project's number, by which Pub/Sub's agent is named"),
+    "doctor: resourcemanager.projects.getIamPolicy": ("doctor", "who is bound to which database"),
+    "tester: pubsub.topics.publish": ("doctor", "the synthetic finding of `--send-test`"),
     "nodes get": ("2", "the node, and its VM's id"),
     "namespaces get": ("2", "labels that name a team"),
     "pods get": ("3", "the pod that has the name now, and its UID"),
@@ -197,10 +199,15 @@ def grants() -> tuple[Grant, ...]:
         if grant.role not in ROLES:
             message = f"the role {grant.role} is not in responder/permissions.py: say who holds it, and where"
             raise ValueError(message)
-        if grant.shown not in WHY:
+        if why(grant) is None:
             message = f"{grant.shown} is not in responder/permissions.py: say for which step it is needed, and why"
             raise ValueError(message)
     return tuple(found)
+
+
+def why(grant: Grant) -> tuple[str, str] | None:
+    """Its step and its reason, by the role where that has one of its own; None where nobody has said."""
+    return WHY.get(f"{grant.role}: {grant.shown}") or WHY.get(grant.shown)
 
 
 def adapters() -> Iterator[Any]:
@@ -264,9 +271,9 @@ def text() -> str:
     ]
     for feature in features():
         lines += ["", f"## {feature}", "", "| step | permission | role | why |", "|---|---|---|---|"]
-        own = [(*WHY[grant.shown], grant) for grant in found if ROLES[grant.role].feature == feature]
+        own = [(*(why(grant) or ("", "")), grant) for grant in found if ROLES[grant.role].feature == feature]
         own.sort(key=lambda row: (row[0], row[2].role, row[2].shown))
-        lines += [f"| {step} | `{grant.shown}` | {grant.role} | {why} |" for step, why, grant in own]
+        lines += [f"| {step} | `{grant.shown}` | {grant.role} | {reason} |" for step, reason, grant in own]
     return "\n".join(lines) + "\n"
 
 

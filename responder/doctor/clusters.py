@@ -25,6 +25,7 @@ READER_MUST_NOT: Final = (
     Verb("", "secrets", "list"),
 )
 _LOGS: Final = ("SYSTEM_COMPONENTS", "WORKLOADS")
+_CONNECT: Final = "container.clusters.connect"
 _RBAC: Final = "kubectl apply -f deploy/rbac/{}, bound to {}"
 
 
@@ -145,10 +146,24 @@ def _actors(case: Case, ref: ClusterRef, access: Access, actor: Deployed) -> Ite
         if account and not case.policy_known:
             yield check.unchecked(*POLICY_UNKNOWN)
         elif account:
+            if access.kind == "dns" and opted:
+                yield from _connects(case, ref, account)
             yield from check.asking(partial(_acting, case, check, access, (role, account), opted=opted))
         elif opted:
             mend = f"set it to an account that deploy/rbac/{role}.yaml is bound to"
             yield check.wrong(f"RESPONDER_{role.upper()} of act is not set, and the project opted in", mend)
+
+
+def _connects(case: Case, ref: ClusterRef, account: str) -> Iterator[Line]:
+    """The DNS endpoint asks IAM for one permission of whoever comes, before RBAC is asked for anything."""
+    check = Check("act.connect", ref.api_name)
+
+    def ask() -> Iterator[Line]:
+        held = case.become(account).held(f"projects/{ref.project}", (_CONNECT,))
+        mend = f"bind a custom role with {_CONNECT} to it in {ref.project}"
+        yield check.either(bool(held), f"{account} may connect", f"{account} lacks {_CONNECT}", mend)
+
+    yield from check.asking(ask)
 
 
 def _acting(case: Case, check: Check, access: Access, who: tuple[str, str], *, opted: bool) -> Iterator[Line]:

@@ -21,7 +21,7 @@ SUBSCRIBES: Final = {"roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pu
 EVERYBODY: Final = {"allUsers", "allAuthenticatedUsers"}
 _MARGIN: Final = timedelta(seconds=60)
 _LEAST_KEPT: Final = 7 * 86400
-_LEAST_ATTEMPTS: Final = 5
+LEAST_ATTEMPTS: Final = 5
 _UPDATE: Final = "gcloud pubsub subscriptions update"
 
 
@@ -136,7 +136,7 @@ def dead_letters(case: Case, one: Subscription) -> Iterator[Line]:
     """The policy, the rights of Pub/Sub's agent that it takes, and a subscription that keeps what is dead."""
     policy = one.dead_letter_policy
     check = Check("dead-letter.policy", one.name)
-    if not policy.dead_letter_topic or policy.max_delivery_attempts < _LEAST_ATTEMPTS:
+    if not policy.dead_letter_topic or policy.max_delivery_attempts < LEAST_ATTEMPTS:
         detail = "it has none: what can never be taken comes back for ever"
         mend = f"{_UPDATE} {one.name} --dead-letter-topic=TOPIC --max-delivery-attempts=10"
         yield check.wrong(detail, mend)

@@ -43,7 +43,7 @@ def respond(case: Case, one: Subscription) -> Iterator[Line | Deployed]:
     def ask() -> Iterator[Line]:
         found.extend(function for function in case.sources.functions(project) if function.answers_at(endpoint))
         if found:
-            yield from _running(case, deployed.of(found[0]))
+            yield from running(case, deployed.of(found[0]))
         else:
             mend = f"gcloud pubsub subscriptions update {one.name} --push-endpoint=URL of the function"
             yield check.wrong(f"no function of {project} answers there", mend)
@@ -56,7 +56,8 @@ def respond(case: Case, one: Subscription) -> Iterator[Line | Deployed]:
         yield deployed.of(function)
 
 
-def _running(case: Case, run: Deployed) -> Iterator[Line]:
+def running(case: Case, run: Deployed) -> Iterator[Line]:
+    """It is deployed, shut to the outside, and has the time that an investigation may take."""
     one, service = run.function, run.function.service_config
     yield Check("function", one.name).either(one.state == "ACTIVE", "it runs", f"it is {one.state.lower()}", _DEPLOY)
     inside = service.ingress_settings in INSIDE

@@ -73,6 +73,7 @@ class Deployment:
 
     def bindings(self, resource: str) -> tuple[facts.Binding, ...]:
         """Conditions included: an older version of a policy leaves out the bindings that have one."""
+        _checked(f"/{resource}")
         if resource.count("/") == 1:
             body = {"options": {"requestedPolicyVersion": 3}}
             asking = _asking("resourcemanager.projects.getIamPolicy", resource)
@@ -83,6 +84,7 @@ class Deployment:
 
     def invokers(self, service: str) -> tuple[facts.Binding, ...]:
         """Cloud Run's v2."""
+        _checked(f"/{service}")
         return _bindings(*self._get("run", f"/v2/{service}:getIamPolicy", service, "run.services.getIamPolicy"))
 
     def subscriptions(self, project: str) -> tuple[facts.Subscription, ...]:

@@ -424,6 +424,13 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     "the remediator has rights where the project did not opt in": (
         Planted(files={"policy.toml": b""}), "act.rbac", "delete pods in shop", "remove its RoleBindings",
     ),
+    "the remediator cannot come in by the DNS endpoint": (
+        Planted(
+            scenario=cluster(dns=True),
+            granted=({"account": COLLECTOR, "permission": "container.clusters.connect"},),
+        ),
+        "act.connect", f"{REMEDIATOR} lacks container.clusters.connect", f"in {PROJECT}",
+    ),
     "no collector is named where a project captures": (
         Planted(change=function(2, serviceConfig={"environmentVariables": {"RESPONDER_COLLECTOR": None}})),
         "act.rbac", "RESPONDER_COLLECTOR of act is not set", "collector.yaml",
@@ -440,12 +447,19 @@ def test_each_fault_is_found_by_its_own_check_with_its_mend(name: str) -> None:
     assert any(mend in line.mend for line in found), [line.mend for line in found]
 
 
+def test_a_cluster_with_a_dns_endpoint_is_healthy_where_both_accounts_may_connect() -> None:
+    granted = tuple({"account": one, "permission": "container.clusters.connect"} for one in (COLLECTOR, REMEDIATOR))
+    lines = examined(Planted(scenario=cluster(dns=True), granted=granted))
+    assert [line for line in lines if line.outcome != "ok"] == []
+    assert [line.about.rpartition("/")[2] for line in lines if line.check == "act.connect"] == ["shop-prod"] * 2
+
+
 def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() -> None:
     lines = examined(Planted())
     assert [line for line in lines if line.outcome != "ok"] == []
     missing = {check for _, check, _, _ in FAULTS.values()} - {line.check for line in lines}
-    # It is a line only where it is wrong: who has a config needs none.
-    assert missing == {"notification.config"}
+    # The one is a line only where it is wrong, the other only where a cluster has a DNS endpoint.
+    assert missing == {"notification.config", "act.connect"}
 
 
 @pytest.mark.parametrize(
