@@ -81,8 +81,11 @@ def _desk(chosen: Settings, port: int) -> Desk:
 
 
 def local(_headers: Mapping[str, str]) -> str:
-    """Who sits at this machine."""
-    return getpass.getuser()
+    """Who sits at this machine: its user, by number where that has no name (a container without a passwd)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"user {os.getuid()}"
 
 
 def _serve(desk: Desk, host: str, port: int) -> None:

@@ -137,7 +137,9 @@ class Guard:
                 if fresh:
                     name = tokens.cookie_name(secure=self._desk.secure)
                     secure = "; Secure" if self._desk.secure else ""
-                    headers.append("Set-Cookie", f"{name}={fresh}; Path=/; HttpOnly; SameSite=Strict{secure}")
+                    # Lax: with Strict a link from a chat would come without it, and its new one would make the
+                    # forms of every other open page worthless. A form of another site comes without it either way.
+                    headers.append("Set-Cookie", f"{name}={fresh}; Path=/; HttpOnly; SameSite=Lax{secure}")
             await send(message)
 
         return sent
