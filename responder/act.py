@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from responder import removing
+from responder import log, removing
 from responder.burst import burst
 from responder.capture import custody, seizing
 from responder.compose import Material, compose
@@ -204,6 +204,9 @@ def _situation(
     except StoreError:
         # A brake that cannot be read is on.
         is_known = False
+    if brake is not None or not is_known:
+        # An alert waits for this line: deploy/terraform/alerts.tf.
+        log.write("WARNING", "brake is on", record=record.id, known=is_known)
     bound = binding(record)
     return Situation(
         record=record,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from responder import log
 from responder.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Policed:
         if self._read is None or now >= self._until:
             # Counted from before the reading: a slow disk does not make it longer.
             self._read, self._until = _read(self._path), now + SECONDS
+            if self._read.problem:
+                # An alert waits for this line: deploy/terraform/alerts.tf.
+                log.write("ERROR", "policy not in force", why=self._read.problem)
         return self._read
 
 

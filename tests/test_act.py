@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,20 @@ def test_a_brake_holds_and_is_named(tmp_path: Path, project: str) -> None:
         done = here.act()
         assert (done.decision.kind, guard(done, "brake-off")) == ("hold", False)
         assert (here.deletes(), here.commands()) == ([], [])
+
+
+def test_a_brake_that_holds_something_is_told_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with scene(tmp_path, AUTO) as here:
+        acting = here.world.act
+        assert acting is not None
+        acting.actions.set_brake(Brake(on=True, project="", why="drill", by="x@acme.example", at=here.lab.now()))
+        done = here.act()
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    lines = [one for one in said if one["message"] == "brake is on"]
+    assert lines
+    assert {(one["severity"], one["logging.googleapis.com/labels"]["record"]) for one in lines} == {
+        ("WARNING", done.id)
+    }
 
 
 def test_read_only_builds_nothing_that_could_delete_or_run_a_command(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,23 @@ def test_a_file_with_a_mistake_replaces_what_was_right_before_and_allows_nothing
     held = policed()
     assert held.problem.startswith(problem)
     assert (held.project, held.sha256) == ((), "")
+
+
+def test_a_file_with_a_mistake_is_told_in_the_log_each_time_that_it_is_read(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand = Hand()
+    policed = Policed(str(file), monotonic=hand)
+    policed()
+    assert capsys.readouterr().out == ""
+    file.write_bytes(b"[")
+    for _ in range(2):
+        hand.at += SECONDS
+        policed()
+        policed()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["severity"], line["message"]) for line in lines] == [("ERROR", "policy not in force")] * 2
+    assert lines[0]["why"].startswith("policy.toml: ")
 
 
 def test_a_mended_file_is_in_force_again(file: Path) -> None:

@@ -19,7 +19,7 @@ locals {
     denied   = "jsonPayload.message=\"counted\" AND (${join(" OR ", [for one in local.sources : "jsonPayload.\"gaps.${one}.denied\">0"])})"
     policy   = "jsonPayload.message=\"policy not in force\""
     brake    = "jsonPayload.message=\"brake is on\""
-    failed   = "severity>=ERROR AND NOT jsonPayload.message=\"message rejected\""
+    failed   = "severity>=ERROR AND NOT jsonPayload.message=(\"message rejected\" OR \"policy not in force\")"
     swept    = "jsonPayload.message=\"swept\""
   }
   log_alerts = {
