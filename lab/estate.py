@@ -97,6 +97,11 @@ class Estate:
             raise fail(fault, denied=denied, missing=missing, quota="this service") from fault
         return web.json_response(await self._reply(request, caller, self._plan))
 
+    def require(self, request: web.Request, needed: str, resource: str) -> None:
+        """Refuse a caller without that permission; where nothing is deployed, everybody has it."""
+        if self._plan is not None and needed not in self._held(self._caller(request), resource, self._plan):
+            raise ApiError(grpc.StatusCode.PERMISSION_DENIED, permission(needed, resource))
+
     def _caller(self, request: web.Request) -> str:
         token = request.headers["Authorization"].partition(" ")[2]
         caller = next((account for account, known in _TOKENS.items() if known == token), "")

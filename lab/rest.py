@@ -46,7 +46,7 @@ def application(lab: Lab, services: Services, endpoints: Callable[[], Mapping[st
     """The REST port. `endpoints` is called for `GET /_lab/endpoints`, when everything has started."""
     google, twins, own = _Google(lab), _Twins(services), _Own(lab, endpoints)
     estate = Estate(lab)
-    google.estate = estate
+    google.estate = twins.estate = estate
     app = web.Application(middlewares=[_answering])
     app.add_routes(
         [
@@ -235,6 +235,7 @@ class _Twins:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.estate: Estate | None = None
 
     async def cluster(self, request: web.Request) -> web.Response:
         """`projects.locations.clusters.get`, and the older `projects.zones.clusters.get`."""
@@ -254,7 +255,9 @@ class _Twins:
         return _json(await self._services.logging.ListLogEntries(asked))
 
     async def findings(self, request: web.Request) -> web.Response:
-        """`sources.locations.findings.list`."""
+        """`sources.locations.findings.list`; in a deployment, for whoever may."""
+        if self.estate is not None:
+            self.estate.require(request, "securitycenter.findings.list", request.match_info["parent"])
         body: dict[str, Any] = {"parent": request.match_info["parent"]}
         known = {"filter", "orderBy", "pageSize", "pageToken", "fieldMask"}
         body |= {key: value for key, value in request.query.items() if key in known}

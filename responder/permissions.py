@@ -170,6 +170,7 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "logging.sinks.get": ("doctor", "whether what containers write is kept"),
     "iam.serviceAccounts.getAccessToken": ("5, 7", "runs commands as the collector, deletes as the remediator"),
     "doctor: iam.serviceAccounts.getAccessToken": ("doctor", "what each account may do is asked in its own name"),
+    "doctor: securitycenter.findings.list": ("doctor", "SCC's own findings that say why a detector is silent"),
     "doctor: container.clusters.get": ("doctor", "the way to a control plane"),
     "doctor: resourcemanager.projects.get": ("doctor", "the project's number, by which Pub/Sub's agent is named"),
     "doctor: resourcemanager.projects.getIamPolicy": ("doctor", "who is bound to which database"),

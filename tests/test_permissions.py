@@ -83,7 +83,7 @@ def test_no_permission_of_the_custom_role_changes_anything() -> None:
         assert permission.rpartition(".")[2] in READING
 
 
-@pytest.mark.parametrize(("name", "least"), [("investigator", 11), ("collector", 3)])
+@pytest.mark.parametrize(("name", "least"), [("investigator", 11), ("collector", 3), ("remediator", 3)])
 def test_each_role_of_a_cluster_holds_exactly_the_rules_that_its_adapters_declare(name: str, least: int) -> None:
     declared = {
         (rule.group, rule.resource, verb)
@@ -101,6 +101,11 @@ def test_each_role_of_a_cluster_holds_exactly_the_rules_that_its_adapters_declar
     ]
     assert len(declared) >= least
     assert sorted(granted) == sorted(declared)
+
+
+def test_every_role_that_needs_something_of_a_cluster_has_its_file() -> None:
+    needing = {grant.role for grant in permissions.grants() if grant.verb}
+    assert needing == {path.stem for path in (DEPLOY / "rbac").glob("*.yaml")}
 
 
 def test_exec_is_granted_in_one_namespace_at_a_time_and_to_the_collector_alone() -> None:

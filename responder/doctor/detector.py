@@ -16,6 +16,16 @@ MODULE: Final = "LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER"
 SIBLINGS: Final = ("ADDED_BINARY_EXECUTED", "ADDED_LIBRARY_LOADED")
 """Off by default too. They say that what was compiled was run: nothing else corroborates a verdict as well."""
 
+SILENCED: Final = {
+    "KTD_BLOCKED_BY_ADMISSION_CONTROLLER": "let container-watcher in kube-system pass the admission controller",
+    "KTD_IMAGE_PULL_FAILURE": "let the nodes pull from gcr.io: a firewall or a policy keeps the watcher's image out",
+    "KTD_SERVICE_ACCOUNT_MISSING_PERMISSIONS": "give Container Threat Detection's service agent its role back",
+    "GKE_SERVICE_ACCOUNT_MISSING_PERMISSIONS": "give GKE's service agent its role back",
+}
+"""Findings of class SCC_ERROR, and their mends.
+https://cloud.google.com/security-command-center/docs/how-to-remediate-security-command-center-errors"""
+
+_MOST_SILENCED: Final = 20
 _PAID: Final = {"PREMIUM", "ENTERPRISE"}
 _FILTER: Final = f'category="{CATEGORY}" AND state="ACTIVE"'
 
@@ -75,6 +85,24 @@ def _flag(level: str) -> str:
 
 def _word(state: str) -> str:
     return state.lower() or "not told of"
+
+
+def silenced(case: Case) -> Iterator[Line]:
+    """SCC's own findings that say that the detector cannot see into a cluster."""
+    parent = case.settings.scc_parent
+    check = Check("detector.silenced", parent)
+
+    def ask() -> Iterator[Line]:
+        any_of = " OR ".join(f'category="{category}"' for category in SILENCED)
+        found = case.sources.findings(parent, f'state="ACTIVE" AND ({any_of})')
+        for one in found[:_MOST_SILENCED]:
+            told = one.finding
+            mend = SILENCED.get(told.category, "see the finding in Security Command Center")
+            yield check.wrong(f"{told.category} on {told.resource_name}", mend)
+        if not found:
+            yield check.ok("SCC tells of no cluster into which it cannot see")
+
+    yield from check.asking(ask)
 
 
 def configs(case: Case) -> Iterator[Line | NotificationConfig]:

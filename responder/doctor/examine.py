@@ -30,6 +30,7 @@ def examine(case: Case) -> Iterator[Line]:
     found = _Found()
     yield from detector.tier(case)
     yield from detector.modules(case)
+    yield from detector.silenced(case)
     for one in detector.configs(case):
         if isinstance(one, NotificationConfig):
             yield from _delivered(case, one, found)

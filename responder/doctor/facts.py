@@ -28,6 +28,19 @@ class Detector(Fact):
     modules: dict[str, Module] = Field(default_factory=dict)
 
 
+class Told(Fact):
+    """A finding, as far as the doctor looks at one."""
+
+    category: str = ""
+    resource_name: str = ""
+
+
+class ListedFinding(Fact):
+    """One result of a list of findings."""
+
+    finding: Told = Told()
+
+
 class Streaming(Fact):
     """What a notification config lets through."""
 

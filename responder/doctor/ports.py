@@ -16,6 +16,7 @@ from responder.doctor.facts import (
     Index,
     Job,
     ListedCluster,
+    ListedFinding,
     NotificationConfig,
     Sink,
     Subscription,
@@ -32,6 +33,9 @@ class Sources(Protocol):
 
     def detector(self, parent: str) -> Detector:
         """Container Threat Detection at a level."""
+
+    def findings(self, parent: str, filter_: str) -> tuple[ListedFinding, ...]:
+        """What SCC has by a filter, of every source."""
 
     def notification_configs(self, parent: str) -> tuple[NotificationConfig, ...]:
         """All of a level."""

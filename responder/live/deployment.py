@@ -7,7 +7,7 @@ A project's policy is asked by a POST that reads. None of these rights is the re
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from responder.doctor import facts
@@ -39,6 +39,7 @@ PERMISSIONS: Final = (
     # The adapters that the responder has, asked as the doctor.
     "resourcemanager.projects.get",
     "container.clusters.get",
+    "securitycenter.findings.list",
 )
 ROLE: Final = "doctor"
 """Of the person who runs it; the responder has it not."""
@@ -65,6 +66,12 @@ class Deployment:
         """Container Threat Detection."""
         path = f"/v1/{parent}/locations/global/securityCenterServices/container-threat-detection"
         return self._one(facts.Detector, "securitycentermanagement", path, parent, PERMISSIONS[1])
+
+    def findings(self, parent: str, filter_: str) -> tuple[facts.ListedFinding, ...]:
+        """Of v2, at `global`, of every source."""
+        path, key = f"/v2/{parent}/sources/-/locations/global/findings", "listFindingsResults"
+        asked = {"filter": filter_, "pageSize": "100"}
+        return self._list(facts.ListedFinding, "securitycenter", path, key, "securitycenter.findings.list", asked)
 
     def notification_configs(self, parent: str) -> tuple[facts.NotificationConfig, ...]:
         """Of v2, at `global`."""
@@ -146,12 +153,14 @@ class Deployment:
         with asking:
             return kind.model_validate(reply)
 
-    def _list(self, kind: type[_F], service: str, path: str, key: str, permission: str) -> tuple[_F, ...]:
+    def _list(
+        self, kind: type[_F], service: str, path: str, key: str, permission: str, asked: Mapping[str, str] | None = None
+    ) -> tuple[_F, ...]:
         """All pages. A list that leaves places out is not the whole of it, and nobody may take it for that."""
         found: list[_F] = []
         token = ""
         for _ in range(_PAGES):
-            params = {"pageToken": token} if token else {}
+            params = {**(asked or {}), **({"pageToken": token} if token else {})}
             reply, asking = self._get(service, path, path, permission, params=params)
             with asking:
                 found += [kind.model_validate(item) for item in _reply.items(reply, key)]

@@ -98,5 +98,6 @@ def test_the_doctor_asks_and_reads_and_does_nothing_else() -> None:
         "resourcemanager.GetProject",
         "resourcemanager.GetIamPolicy",
         "gke.GetCluster",
+        "scc.ListFindings",
         "kubernetes.create.selfsubjectaccessreviews",
     }

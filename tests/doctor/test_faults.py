@@ -148,6 +148,11 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change={f"/v1/projects/{PROJECT}/{SERVICE}": off(MODULE)}),
         "detector.module", "no finding is ever made", f"--project={PROJECT}",
     ),
+    "the watcher is kept out of a cluster": (
+        Planted(scenario={"findings": [{"category": "KTD_BLOCKED_BY_ADMISSION_CONTROLLER", "event_time": "-1h",
+                                        "resource_name": f"//container.googleapis.com/projects/{PROJECT}/x"}]}),
+        "detector.silenced", "KTD_BLOCKED_BY_ADMISSION_CONTROLLER on //container", "admission controller",
+    ),
     "no notification config": (
         Planted(change={CONFIGS: {"notificationConfigs": {"0": None}}}),
         "notification.config", "publishes nothing", "scc notifications create",
@@ -470,6 +475,7 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
             "securitycentermanagement.billingMetadata.get": "detector.tier",
             "securitycentermanagement.securityCenterServices.get": "detector.service",
             "securitycenter.notificationconfig.list": "notification.config",
+            "securitycenter.findings.list": "detector.silenced",
             "pubsub.topics.getIamPolicy": "topic",
             "pubsub.subscriptions.list": "subscription",
             "pubsub.subscriptions.getIamPolicy": "dead-letter.agent",
