@@ -46,7 +46,7 @@ races: .venv/ready  ## act: each mishap at each call, then 1,000 seeded races, a
 	@$(CLEAN) $(PY) -m tests.races
 
 chaos: .venv/ready  ## the long run of kills and faults (10 minutes and more)
-	@$(CLEAN) $(PY) -m lab chaos
+	@$(CLEAN) $(PY) -m lab chaos --act
 
 soak: .venv/ready  ## 120 findings a minute for 10 minutes, memory over 5,000 findings
 	@$(CLEAN) $(PY) -m lab.bench --soak

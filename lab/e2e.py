@@ -57,9 +57,9 @@ def e2e(*, seconds: float = 60.0) -> int:
         for store in stores:
             plan = Plan(
                 seconds=seconds, kills=12, faults=60, seed=seed, messages=300, store=store.of("chaos"),
-                outage=_OUTAGES[store.name],
+                outage=_OUTAGES[store.name], act=True,
             )  # fmt: skip
-            say(f"a short chaos on {store.name}")
+            say(f"a short chaos on {store.name}, in which act deletes pods")
             failed += ["the short chaos failed"] if chaos.report(plan, chaos.chaos(plan, say), say) else []
     say("the naive function in the same chaos: the judge must refuse it")
     plan = Plan(seconds=seconds / 3, kills=4, faults=0, seed=seed, messages=150, naive=True)
