@@ -46,6 +46,10 @@ def queue(bench: Bench) -> Iterator[Line | Skipped]:
     taken = {count: _measured(bench, count) for count in (few, many)}
     ninety_fifth = {count: [_p95(one) for one in rounds] for count, rounds in taken.items()}
     middle = {count: statistics.median(ms for one in rounds for ms in one) for count, rounds in taken.items()}
+    # The first of the views in each turn: the queue as it opens.
+    opens = {
+        count: median([ms for one in rounds for ms in one[:: len(_views(count))]], 1) for count, rounds in taken.items()
+    }
     value = median(ninety_fifth[many], 1)
     more = {
         "records": many,
@@ -53,7 +57,8 @@ def queue(bench: Bench) -> Iterator[Line | Skipped]:
         "few": few,
         "p95_ms_few": median(ninety_fifth[few], 1),
         "median_ms_few": round(middle[few], 1),
-        "growth": round(middle[many] / middle[few], 2),
+        "opens_ms": opens[many],
+        "opens_ms_few": opens[few],
         "rounds": rounded(ninety_fifth[many], 1),
     }
     yield Line(name=QUEUE, value=value, unit="ms", goal=_GOAL, more=more)
