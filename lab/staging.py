@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -48,12 +49,38 @@ _REMOVED: Final = (
 )
 """Namespaces are not among them: without a controller one that is deleted never goes, and its name stays taken."""
 
-_ROLES: Final = {
-    "investigator": ("INVESTIGATOR_EMAIL", rbac.INVESTIGATOR),
-    "collector": ("COLLECTOR_EMAIL", rbac.COLLECTOR),
-    "remediator": ("ACT_EMAIL", rbac.REMEDIATOR),
-}
-"""A file of deploy/rbac, the word in it that stands for an e-mail address, and the address."""
+_ROLES: Final = {"investigator": rbac.INVESTIGATOR, "collector": rbac.COLLECTOR, "remediator": rbac.REMEDIATOR}
+"""A file of deploy/rbac, and whose address takes the place of `ROLE_EMAIL` in it."""
+
+_MAY: Final = (
+    (rbac.INVESTIGATOR, "get", "nodes"),
+    (rbac.COLLECTOR, "get", "pods/exec"),
+    (rbac.REMEDIATOR, "delete", "pods"),
+)
+"""One verb of each role, by which it is seen to be in force."""
+
+_SEEN_SECONDS: Final = 10.0
+
+
+async def may(server: Api, email: str, verb: str, resource: str, namespace: str) -> bool:
+    """What the server's RBAC says of a user now, asked as that user (SelfSubjectAccessReview)."""
+    plural, _, subresource = resource.partition("/")
+    asked = {"verb": verb, "resource": plural, "subresource": subresource, "namespace": namespace}
+    review = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    reply = await server.call("POST", path, {**review, "spec": {"resourceAttributes": asked}}, user=email)
+    return bool((reply.json().get("status") or {}).get("allowed"))
+
+
+def granted(role: str) -> list[Object]:
+    """The objects of that file of deploy/rbac, bound to the lab's user; KubeconfigError where it is not."""
+    text = (ROOT / "deploy" / "rbac" / f"{role}.yaml").read_text(encoding="utf-8")
+    objects = list(yaml.safe_load_all(text.replace(f"{role.upper()}_EMAIL", _ROLES[role])))
+    bound = {subject["name"] for made in objects for subject in made.get("subjects", ())}
+    if bound != {_ROLES[role]}:
+        message = f"deploy/rbac/{role}.yaml binds {', '.join(sorted(bound)) or 'nobody'}"
+        raise KubeconfigError(message)
+    return objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +183,17 @@ class Maker:
                 await self._create(f"/api/v1/namespaces/{name}/serviceaccounts", made)
             for role in _ROLES:
                 await self._grant(role, name)
+            await self._in_force(name)
+
+    async def _in_force(self, namespace: str) -> None:
+        """Wait until the server's authoriser has seen the bindings: it reads them from a watch of its own."""
+        until = time.monotonic() + _SEEN_SECONDS
+        for email, verb, resource in _MAY:
+            while not await may(self._server, email, verb, resource, namespace):
+                if time.monotonic() > until:
+                    message = f"{email} may not {verb} {resource} in {namespace}, although the roles are bound"
+                    raise KubeconfigError(message)
+                await asyncio.sleep(0.02)
 
     async def _lacking(self, path: str, made: Object) -> None:
         """Made, or taken as we left it: a namespace of an earlier run, a role that two namespaces share."""
@@ -169,9 +207,7 @@ class Maker:
 
     async def _grant(self, role: str, namespace: str) -> None:
         """What `kubectl apply [--namespace=…] -f deploy/rbac/ROLE.yaml` does, with the address in its place."""
-        placeholder, email = _ROLES[role]
-        text = (ROOT / "deploy" / "rbac" / f"{role}.yaml").read_text(encoding="utf-8").replace(placeholder, email)
-        for made in yaml.safe_load_all(text):
+        for made in granted(role):
             plural = f"{made['kind'].lower()}s"
             is_wide = made["kind"].startswith("Cluster")
             path = f"{_RBAC}/{plural}" if is_wide else f"{_RBAC}/namespaces/{namespace}/{plural}"

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import ssl
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +50,11 @@ def admin(method: str, path: str, body: Any = None) -> dict[str, Any]:
             return await server.must(method, path, body)
 
     return asyncio.run(asked())
+
+
+async def allowed(email: str, verb: str, resource: str) -> bool:
+    async with api(upstream()) as server:
+        return await staging.may(server, email, verb, resource, "shop")
 
 
 def names() -> set[str]:
@@ -117,6 +123,8 @@ def test_the_remediator_can_empty_no_namespace_and_touch_no_other(there: Running
 def test_a_role_that_is_not_bound_leaves_the_pod_and_is_told_with_its_mend(tmp_path: Path) -> None:
     with scene(tmp_path, AUTO) as here:
         admin("DELETE", "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/gke-compiler-remediator")
+        while asyncio.run(allowed(REMEDIATOR, "delete", "pods")):
+            time.sleep(0.02)
         done = here.act()
         assert (done.outcome.kind, here.deletes()) == ("failed", [])
         assert "bind the remediator's role" in done.outcome.detail

@@ -11,8 +11,9 @@ import pytest
 
 from lab import apiserver
 from lab.kubeconfig import KubeconfigError, from_environment
+from lab.rbac import COLLECTOR, INVESTIGATOR, REMEDIATOR
 from lab.scenario import Scenario, load
-from lab.staging import stage
+from lab.staging import granted, stage
 from lab.tls import Authority
 from tests.scene import SCENARIOS
 
@@ -105,6 +106,20 @@ def test_a_scenario_that_needs_controllers_is_refused_before_anything_is_asked(t
         stage(upstream, Scenario.model_validate(given), {}),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("role", "email", "kinds"),
+    [
+        ("investigator", INVESTIGATOR, ["ClusterRole", "ClusterRoleBinding"]),
+        ("collector", COLLECTOR, ["Role", "RoleBinding"]),
+        ("remediator", REMEDIATOR, ["Role", "RoleBinding"]),
+    ],
+)
+def test_the_roles_that_are_deployed_are_bound_to_the_labs_users(role: str, email: str, kinds: list[str]) -> None:
+    made = granted(role)
+    assert [one["kind"] for one in made] == kinds
+    assert [subject["name"] for subject in made[1]["subjects"]] == [email]
 
 
 def test_what_is_lacking_for_a_server_of_our_own_is_said(tmp_path: Path) -> None:
