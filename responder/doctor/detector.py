@@ -60,7 +60,7 @@ def _modules(case: Case, level: str) -> Iterator[Line]:
         state == "ENABLED", "Container Threat Detection is on", f"Container Threat Detection is {_word(state)}", command
     )
     check = Check("detector.module", level)
-    with_file = f"{command} --module-config-file=modules.yaml, with {MODULE} set to ENABLED in it"
+    with_file = f"{command} --module-config-file=deploy/detector.yaml"
     if MODULE not in found.modules:
         yield check.unchecked(f"the answer does not tell of {MODULE}", with_file)
     else:
@@ -75,7 +75,7 @@ def _modules(case: Case, level: str) -> Iterator[Line]:
             yield check.ok(f"{sibling} is on")
         else:
             detail = f"{sibling} is off, as it is by default: nothing corroborates a verdict better"
-            yield check.advice(detail, with_file.replace(MODULE, sibling))
+            yield check.advice(detail, with_file)
 
 
 def _flag(level: str) -> str:

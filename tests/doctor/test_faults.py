@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from lab.environment import ROOT
 from lab.rbac import (
@@ -19,6 +20,7 @@ from lab.rbac import (
     REMEDIATOR_TOKEN,
 )
 from lab.scenario import load
+from responder.doctor import detector
 from responder.doctor.lines import Line
 from responder.stores.firestore_queries import index_keys
 from tests.doctor.sick import PROJECT, Planted, down, examined
@@ -142,7 +144,9 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         "detector.service", "disabled", "--organization=123456789012 --enablement-state=ENABLED",
     ),
     "the module is off": (
-        Planted(change={f"/v1/{ORG}/{SERVICE}": off(MODULE)}), "detector.module", "no finding is ever made", MODULE,
+        Planted(change={f"/v1/{ORG}/{SERVICE}": off(MODULE)}),
+        "detector.module", f"{MODULE} is disabled: no finding is ever made",
+        "--organization=123456789012 --enablement-state=ENABLED --module-config-file=deploy/detector.yaml",
     ),
     "the module is off in one project": (
         Planted(change={f"/v1/projects/{PROJECT}/{SERVICE}": off(MODULE)}),
@@ -539,4 +543,10 @@ def test_a_sibling_that_is_off_is_advice_and_no_fault() -> None:
     lines = examined(Planted(change={f"/v1/{ORG}/{SERVICE}": off("ADDED_BINARY_EXECUTED")}))
     told = [line for line in lines if line.outcome != "ok"]
     assert [(line.check, line.outcome) for line in told] == [("detector.sibling", "advice")]
-    assert "ADDED_BINARY_EXECUTED set to ENABLED" in told[0].mend
+    assert "ADDED_BINARY_EXECUTED is off" in told[0].detail
+    assert told[0].mend.endswith("--module-config-file=deploy/detector.yaml")
+
+
+def test_the_file_that_the_mend_names_switches_on_what_the_doctor_asks_for() -> None:
+    switched = yaml.safe_load((ROOT / "deploy" / "detector.yaml").read_text(encoding="utf-8"))
+    assert switched == {name: {"intendedEnablementState": "ENABLED"} for name in (MODULE, *detector.SIBLINGS)}
