@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import requests
@@ -40,31 +40,31 @@ class Keys(Protocol):
 class GoogleKeys:
     """The keys as Google publishes them, kept for an hour; asked again for an unknown key, once a minute at most."""
 
-    def __init__(self, address: str = KEYS) -> None:
+    def __init__(self, address: str = KEYS, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._address = address
+        self._monotonic = monotonic
         self._guard = threading.Lock()
         self._known: dict[str, str] = {}
-        self._asked = -_KEEP_SECONDS
+        self._asked: float | None = None
 
     def __call__(self, *, fresh: bool) -> Mapping[str, str]:
         """The keys by id."""
         with self._guard:
-            age = time.monotonic() - self._asked
-            if age >= (_AGAIN_SECONDS if fresh else _KEEP_SECONDS):
-                self._known = self._read()
-                self._asked = time.monotonic()
+            now, limit = self._monotonic(), _AGAIN_SECONDS if fresh else _KEEP_SECONDS
+            if self._asked is None or now - self._asked >= limit:
+                self._known, self._asked = self._read(), now
             return self._known
 
     def _read(self) -> dict[str, str]:
         try:
             with requests.Session() as session:
                 response = session.get(self._address, timeout=_TIMEOUT, allow_redirects=False)
-                response.raise_for_status()
-                document = response.json()
+                # A redirect is no failure for `raise_for_status`.
+                document = response.json() if response.status_code == requests.codes.ok else None
         except (requests.RequestException, ValueError) as error:
             raise Unanswered("unavailable", f"the proxy's keys cannot be read: {type(error).__name__}") from None
         if not isinstance(document, dict):
-            raise Unanswered("broken", "the proxy's keys are no JSON object")
+            raise Unanswered("broken", f"the proxy's keys are no JSON object (status {response.status_code})")
         return {str(name): pem for name, pem in document.items() if isinstance(pem, str)}
 
 

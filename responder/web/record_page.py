@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ from responder.web.approvals import question, why_not
 from responder.web.desk import Desk
 from responder.web.render import page
 
+_ID: Final = re.compile("[0-9a-f]{1,64}")
 _MOST_PROCESSES: Final = 12
 _LOGS: Final = (
     ("pod_log", "Pod log", "logs_pod"),
@@ -62,8 +64,8 @@ def show(request: Request, desk: Desk) -> Response:
 
 
 def loaded(desk: Desk, record_id: str) -> Record:
-    """The record; 404 where there is none yet."""
-    record = desk.records.load(record_id)
+    """The record; 404 where there is none yet, or the id cannot be one: no store is asked for it then."""
+    record = desk.records.load(record_id) if _ID.fullmatch(record_id) else None
     if record is None:
         raise HTTPException(404, "There is no such record, or nobody has investigated it yet.")
     return record

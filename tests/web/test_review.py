@@ -153,6 +153,15 @@ def test_there_is_a_plain_answer_for_a_record_that_is_not_there_and_for_a_store_
     assert "disk I/O" not in failed.text
 
 
+@pytest.mark.parametrize(
+    "odd", ["%00", "%ED%A0%80", "..%2f..", "__x__", "A" * 32, "0" * 65, "%F0%9F%92%A9", "a b", "'--"]
+)
+def test_an_id_that_cannot_be_one_is_asked_of_no_store(odd: str) -> None:
+    store = Failing(StoreError("asked"))
+    assert Browser(a_desk(store)).get(f"/records/{odd}").status_code == 404
+    assert store.calls == []
+
+
 def test_a_failure_of_our_own_is_told_without_its_text(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
