@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -168,6 +169,8 @@ def main(argv: list[str]) -> int:
         print(f"no real API server: {lack}, and {kubeconfig.VARIABLE} names none", file=sys.stderr)
         return LACKS
     started = time.monotonic()
+    # Both servers end with us, and a SIGTERM would end us alone.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with running(os.environ) as config:
         print(f"kube-apiserver is ready after {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
         environ = {**os.environ, kubeconfig.VARIABLE: str(config)}
