@@ -157,6 +157,8 @@ class Estate:
             held |= set(self._roles["evidence"])
         if account == ACT and resource.rpartition("/")[2] in {COLLECTOR, REMEDIATOR}:
             held |= set(self._roles["actor"])
+        if account == DOCTOR and resource in _TOKENS:
+            held |= set(self._roles["examiner"])
         for grant in plan.granted:
             if grant.account == account and grant.on in {"", resource}:
                 held.add(grant.permission)

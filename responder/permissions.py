@@ -109,8 +109,12 @@ ROLES: Final[dict[str, Role]] = {
     "doctor": Role(
         feature="doctor",
         holder="a person, who runs `responder doctor`",
-        bound="at `RESPONDER_SCC_PARENT`, in the projects of the functions and of the clusters;"
-        " getAccessToken on the responder's service accounts alone",
+        bound="at `RESPONDER_SCC_PARENT`, in the projects of the functions and of the clusters",
+    ),
+    "examiner": Role(
+        feature="doctor",
+        holder="a person, who runs `responder doctor`",
+        bound="each of the responder's service accounts, never a project or anything above it",
         changes="takes short tokens of those accounts, to ask what they may do",
     ),
     "tester": Role(
@@ -169,7 +173,7 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "container.clusters.list": ("doctor", "the clusters of a project, and which logs they write"),
     "logging.sinks.get": ("doctor", "whether what containers write is kept"),
     "iam.serviceAccounts.getAccessToken": ("5, 7", "runs commands as the collector, deletes as the remediator"),
-    "doctor: iam.serviceAccounts.getAccessToken": ("doctor", "what each account may do is asked in its own name"),
+    "examiner: iam.serviceAccounts.getAccessToken": ("doctor", "what each account may do is asked in its own name"),
     "doctor: securitycenter.findings.list": ("doctor", "SCC's own findings that say why a detector is silent"),
     "doctor: container.clusters.get": ("doctor", "the way to a control plane"),
     "doctor: resourcemanager.projects.get": ("doctor", "the project's number, by which Pub/Sub's agent is named"),

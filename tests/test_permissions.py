@@ -65,7 +65,10 @@ def test_there_is_a_role_for_every_permission_and_no_other_and_they_share_none_b
     assert declared["actions"] < declared["records"]  # each is bound to its own database
     # Doctor and tester are persons, who may some of what the responder may.
     everything = [
-        name for role, held in declared.items() if role not in {"actions", "doctor", "tester"} for name in held
+        name
+        for role, held in declared.items()
+        if role not in {"actions", "doctor", "examiner", "tester"}
+        for name in held
     ]
     assert len(everything) == len(set(everything))
 
@@ -101,6 +104,12 @@ def test_each_role_of_a_cluster_holds_exactly_the_rules_that_its_adapters_declar
     ]
     assert len(declared) >= least
     assert sorted(granted) == sorted(declared)
+
+
+def test_no_role_that_is_bound_above_a_single_account_can_take_anybodys_token() -> None:
+    taking = [g.role for g in permissions.grants() if g.name.startswith("iam.")]
+    assert taking == ["actor", "examiner"]
+    assert all("account" in permissions.ROLES[role].bound for role in taking)
 
 
 def test_every_role_that_needs_something_of_a_cluster_has_its_file() -> None:

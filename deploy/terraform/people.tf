@@ -1,8 +1,6 @@
-# People: who runs `responder doctor`. Its role has one permission that must never be held at more than single accounts.
+# People: who runs `responder doctor`. The examiner's role must never be held at more than single accounts.
 
 locals {
-  of_doctor = [for one in local.role.doctor.includedPermissions : one if !startswith(one, "iam.")]
-  of_tokens = [for one in local.role.doctor.includedPermissions : one if startswith(one, "iam.")]
   examined = length(var.engineers) == 0 ? {} : merge(
     { respond = google_service_account.respond.name, sweep = google_service_account.sweep.name },
     { for one in google_service_account.act : "act" => one.name },
@@ -18,7 +16,7 @@ resource "google_organization_iam_custom_role" "doctor" {
   role_id     = "${local.role_id}Doctor"
   title       = local.role.doctor.title
   description = local.role.doctor.description
-  permissions = local.of_doctor
+  permissions = local.role.doctor.includedPermissions
 }
 
 resource "google_project_iam_custom_role" "doctor" {
@@ -27,7 +25,7 @@ resource "google_project_iam_custom_role" "doctor" {
   role_id     = "${local.role_id}Doctor"
   title       = local.role.doctor.title
   description = local.role.doctor.description
-  permissions = local.of_doctor
+  permissions = local.role.doctor.includedPermissions
 }
 
 resource "google_organization_iam_member" "doctors" {
@@ -55,9 +53,9 @@ resource "google_project_iam_custom_role" "tokens" {
   count       = length(var.engineers) > 0 ? 1 : 0
   project     = var.project
   role_id     = "${local.role_id}DoctorTokens"
-  title       = "${local.role.doctor.title}, tokens"
-  description = "Takes short tokens, bound to the responder's own service accounts and to nothing else."
-  permissions = local.of_tokens
+  title       = local.role.examiner.title
+  description = local.role.examiner.description
+  permissions = local.role.examiner.includedPermissions
 }
 
 resource "google_service_account_iam_member" "doctors" {

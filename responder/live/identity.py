@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from responder.ports import Access
 
 PERMISSIONS: Final = ("iam.serviceAccounts.getAccessToken",)
-ROLE: Final = "doctor"
+ROLE: Final = "examiner"
+"""Apart from the doctor's reads, which are bound high up: there this one would be every account's token."""
 
 _ACCOUNT: Final = re.compile(r"[a-z0-9-]{1,63}@[a-z0-9.-]{1,100}\.gserviceaccount\.com")
 _PATH: Final = re.compile(r"[A-Za-z0-9_~+%.:@-]+(?:/[A-Za-z0-9_~+%.:@-]+)+")
