@@ -247,11 +247,15 @@ def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str,
     google = _Installed.google or _live()
     held: dict[str, tuple[str, ...]] = dict.fromkeys(permissions.ROLES, ())
     verbs: dict[str, tuple[Verb, ...]] = dict.fromkeys(permissions.ROLES, ())
+    reasons: dict[str, str] = {}
     for grant in permissions.grants():
         if grant.verb:
             verbs[grant.role] += (Verb(grant.group, grant.name, grant.verb),)
         else:
             held[grant.role] += (grant.name,)
+            reason = permissions.why(grant)
+            if reason and permissions.ROLES[grant.role].feature != "doctor":  # whose own rights are named by its lines
+                reasons.setdefault(grant.name, f"step {reason[0]}: {reason[1]}")
     return Case(
         settings=settings,
         projects=projects,
@@ -260,7 +264,7 @@ def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str,
         project=_rest(google, "ResourceManager"),
         gke=_Later(lambda: _gke(google, settings)),
         become=functools.cache(lambda account: Impersonated(google, account)),
-        needs=Needs(permissions=held, verbs=verbs, indexes=index_keys()),
+        needs=Needs(permissions=held, verbs=verbs, indexes=index_keys(), reasons=reasons),
         store=_looked,
         file=lambda path: Path(path).read_bytes(),
         now=_Installed.now,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -103,11 +103,15 @@ class Identity(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What the code declares: IAM permissions by role, verbs of a cluster by role, composite indexes by their key."""
+    """What the code declares: IAM permissions by role, verbs of a cluster by role, composite indexes by their key.
+
+    `reasons` has for a permission the step that it is for, and why.
+    """
 
     permissions: dict[str, tuple[str, ...]]
     verbs: dict[str, tuple[Verb, ...]]
     indexes: tuple[tuple[str, ...], ...]
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,11 +86,16 @@ def _has(case: Case, account: str, resource: str, wanted: Sequence[str]) -> Iter
         yield check.either(
             not missing,
             f"{account} has all {len(wanted)} that it needs",
-            f"{account} lacks {', '.join(missing)}",
+            f"{account} lacks {', '.join(_for_what(case, name) for name in missing)}",
             f"bind the custom role with {missing[0] if missing else 'them'} to it there; docs/permissions.md says why",
         )
 
     yield from check.asking(ask, gone=("there is no such thing", "create it, or mend the setting that names it"))
+
+
+def _for_what(case: Case, name: str) -> str:
+    reason = case.needs.reasons.get(name)
+    return f"{name} ({reason})" if reason else name
 
 
 def has_not(case: Case, account: str, resource: str) -> Iterator[Line]:

@@ -326,7 +326,11 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(withheld=(
             {"account": INVESTIGATOR, "permission": "logging.logEntries.list", "on": f"projects/{PROJECT}"},
         )),
-        "rights", "lacks logging.logEntries.list", "docs/permissions.md",
+        "rights", "lacks logging.logEntries.list (step 4: the logs of the container", "docs/permissions.md",
+    ),
+    "the investigator cannot read clusters": (
+        Planted(withheld=({"account": INVESTIGATOR, "permission": "container.clusters.get"},)),
+        "rights", "lacks container.clusters.get (step 2: the cluster, and the way to its control plane)", "custom role",
     ),
     "the investigator cannot publish records": (
         Planted(withheld=({"account": INVESTIGATOR, "permission": "pubsub.topics.publish"},)),
