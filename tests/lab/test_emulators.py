@@ -74,3 +74,21 @@ def test_an_emulator_does_not_outlive_a_process_that_was_killed() -> None:
             return
         time.sleep(0.05)
     pytest.fail("it is still there")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_emulator_that_is_there_and_does_not_start_is_an_error_and_no_skip(
+    name: emulators.Name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not emulators.available(name):
+        pytest.skip(emulators.missing(name))
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'no room for the heap' >&2\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert emulators.available(name)
+    with (
+        pytest.raises(RuntimeError, match=rf"the {name} emulator did not start:\nno room for the heap"),
+        emulators.running(name),
+    ):
+        pass
