@@ -375,7 +375,8 @@ class Action(Model):
     pod: str
     at: datetime
     result: str
-    approved_by: str = ""
+    approved_by: str = Field(default="", description="the approver's address; empty where none was asked")
+    approved_at: datetime | None = None
 
 
 Audience = Literal["team", "owner"]

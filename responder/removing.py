@@ -122,14 +122,14 @@ def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Inten
         outcome = Outcome(kind="unknown", detail=f"the pod could not be read: {error.detail}", at=world.now())
         if done.state == "settled":
             outcome = _settled(record, done, world.now())
-        return closed(world, claim, told(record, outcome, done), due=_minute_on(world, outcome))
+        return closed(world, claim, told(acting, record, outcome, done), due=_minute_on(world, outcome))
     if done.state == "settled":
         outcome = _settled(record, done, world.now())
     else:
         outcome = _looked(world, acting, kube, record, done, mine=mine)
         acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
         world.records.count(f"act.{outcome.kind}")
-    record = told(record, outcome, done)
+    record = told(acting, record, outcome, done)
     if outcome.kind not in GONE:
         return closed(world, claim, record, due=_minute_on(world, outcome))
     return _watched(world, acting, claim, record, kube, done)
@@ -205,7 +205,7 @@ def _refused(world: World, acting: Acting, claim: Claim, record: Record, error: 
     )
     acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
     world.records.count(f"act.{outcome.kind}")
-    return closed(world, claim, told(record, outcome, done), due=None)
+    return closed(world, claim, told(acting, record, outcome, done), due=None)
 
 
 def _braked(acting: Acting, record: Record) -> bool:
@@ -219,9 +219,10 @@ def _braked(acting: Acting, record: Record) -> bool:
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
-def told(record: Record, outcome: Outcome, done: Intended) -> Record:
-    """The record with what became of its pod."""
+def told(acting: Acting, record: Record, outcome: Outcome, done: Intended) -> Record:
+    """The record with what became of its pod, and who approved it."""
     it = done.intent
+    approval = acting.actions.approval(it.approval) if it.approval else None
     action = Action(
         id=it.key,
         kind=it.method,
@@ -230,7 +231,8 @@ def told(record: Record, outcome: Outcome, done: Intended) -> Record:
         pod=it.pod,
         at=it.at,
         result=outcome.kind,
-        approved_by=it.approval,
+        approved_by=approval.by if approval else "",
+        approved_at=approval.at if approval else None,
     )
     actions = (*(one for one in record.actions if one.id != action.id), action)
     return record.model_copy(update={"outcome": outcome, "actions": actions})

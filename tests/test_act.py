@@ -190,7 +190,8 @@ def test_an_approval_is_waited_for_and_then_used_once(tmp_path: Path) -> None:
         acting.actions.answer(question.binding, approve=True, by="lead@acme.example", why="seen", now=here.lab.now())
         done = here.act()
         assert (done.decision.kind, done.outcome.kind) == ("delete_pod", "deleted"), done.decision.reasons
-        assert done.actions[0].approved_by == question.binding
+        assert done.actions[0].approved_by == "lead@acme.example"
+        assert done.actions[0].approved_at is not None
         assert here.act().outcome.kind == "deleted"
         assert len(here.deletes()) == 1
 

@@ -123,7 +123,7 @@ def test_a_person_approves_by_the_command_line_and_the_running_function_deletes_
         assert here.answers("act", again, again, asked) == [200, 200, 200]
         assert here.deleted() == [UID]
         record = here.record(asked)
-        assert (record["outcome"]["kind"], record["actions"][0]["approved_by"]) == ("deleted", question["binding"])
+        assert (record["outcome"]["kind"], record["actions"][0]["approved_by"]) == ("deleted", ANN)
 
 
 def test_a_brake_that_is_pulled_by_the_command_line_holds_the_running_function(tmp_path: Path) -> None:
