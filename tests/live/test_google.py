@@ -13,6 +13,7 @@ import pytest
 from google.oauth2 import credentials as oauth2
 
 from responder.errors import Unanswered
+from responder.live import google as google_module
 from responder.live.google import Address, LiveGoogle
 from responder.ports import Access
 from tests.live.shop import CLUSTER
@@ -130,3 +131,49 @@ def test_pubsub_is_google_itself_whatever_the_environment_says(
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
     google = LiveGoogle()
     assert google.publisher().transport.host == google.subscriber().transport.host == "pubsub.googleapis.com:443"
+
+
+class TokenService:
+    """IAM Credentials as google-auth asks it: answers with a token for an hour, and keeps what it was asked."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.headers: dict[str, str] = {}
+        self.asked: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+
+    def __call__(self, *, url: str, method: str, headers: dict[str, str], body: bytes, **_: Any) -> TokenService:
+        assert method == "POST"
+        self.asked.append((url, headers, json.loads(body)))
+        return self
+
+    @property
+    def data(self) -> bytes:
+        until = datetime.now(UTC) + timedelta(hours=1)
+        return json.dumps({"accessToken": "theirs", "expireTime": until.strftime("%Y-%m-%dT%H:%M:%SZ")}).encode()
+
+
+def test_as_another_account_the_token_is_that_accounts_and_the_responders_own_pays_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = TokenService()
+    monkeypatch.setattr(google_module, "_refresh_request", lambda: service)
+    google = Known(Renewing(expires_in=timedelta(hours=1)))
+    account = "act@acme-sec.iam.gserviceaccount.com"
+    theirs = google.as_account(account)
+    assert service.asked == []
+    assert (theirs.token(), theirs.token(), google.token()) == ("theirs", "theirs", "first")
+    ((url, headers, body),) = service.asked
+    assert url == f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
+    assert {name.lower(): text for name, text in headers.items()}["authorization"] == "Bearer first"
+    assert (body["scope"], body["lifetime"]) == ([google_module.SCOPE], "600s")
+
+
+def test_an_account_that_may_not_be_taken_is_a_reason_and_the_reply_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(google_module, "_refresh_request", lambda: TokenService(status=403))
+    google = Known(Renewing(expires_in=timedelta(hours=1))).as_account("act@acme-sec.iam.gserviceaccount.com")
+    with pytest.raises(Unanswered) as error:
+        google.token()
+    assert error.value.why == "denied"
+    assert "theirs" not in str(error.value)
