@@ -46,7 +46,7 @@ POISON = {
 def tree(tmp_path: Path) -> Iterator[Path]:
     """A copy of what is in the repository, below a path with spaces; nothing of it may still run afterwards."""
     folder = tmp_path / "a folder with spaces"
-    for name in ("main.py", "responder", "lab"):
+    for name in ("main.py", "responder", "lab", "deploy"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -18,7 +18,7 @@ from typing import Final, Literal
 from responder import report
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.finding import Finding, Target
-from responder.notices.ledger import Told, shown
+from responder.notices.ledger import Told, shown, without
 from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery, Rejected
 from responder.record import WINDOW, Occurrence, Record, RecordedFinding, Review, ReviewEntry, Subject, Traits
 from responder.stores import documents, listing, words
@@ -405,7 +405,7 @@ def _line(row: Row) -> RecordLine:
         state=row.review.state,
         summary=report.summary(record) if record else "not investigated yet",
         findings=len(row.findings),
-        gaps=len(record.provenance.gaps) if record else 0,
+        gaps=len(without(record).provenance.gaps) if record else 0,
         stage=row.stage,
         revision=row.revision,
         severity=record.triage.severity if record else "LOW",

@@ -85,6 +85,7 @@ def test_an_incident_goes_from_the_queue_over_an_approval_to_its_outcome(here: S
         seen.shot("walk-deleted")
         page.get_by_role("button", name="True positive", exact=True).click()
         expect(page.locator("#review")).to_contain_text("closed, true positive")
+        page.wait_for_load_state("load")  # a key that is pressed before the page's script runs is lost
         page.keyboard.press("u")
         expect(page.locator("[data-row]")).to_contain_text("closed")
         assert (seen.said, seen.elsewhere) == ([], [])
