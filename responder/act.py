@@ -94,7 +94,7 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
         # Whoever answers summons us; else it is looked at once more, when the time is over.
         return removing.closed(world, claim, record, due=record.decision.approve_by or world.now())
     if record.decision.kind == "hold" or project is None:
-        return removing.closed(world, claim, record, due=None)
+        return removing.held(world, claim, record)
     return removing.remove(world, acting, claim, record, project)
 
 

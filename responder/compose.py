@@ -17,8 +17,8 @@ from responder.plan import plan
 from responder.policy import NONE as NO_POLICY
 from responder.policy import Policy
 from responder.ports import Precedent
-from responder.record import WINDOW as RECORD_WINDOW
 from responder.record import (
+    FINAL,
     Decision,
     Gap,
     Outcome,
@@ -31,6 +31,7 @@ from responder.record import (
     Subject,
     Traits,
 )
+from responder.record import WINDOW as RECORD_WINDOW
 from responder.redact import Redactor
 from responder.runbook.captured import captured
 from responder.settings import Settings
@@ -44,6 +45,7 @@ _RETRIES: Final = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes
 _PATIENCE: Final = timedelta(minutes=15)
 _SECOND_LOOK: Final = timedelta(minutes=15)
 _STEP_OF_THE_CONTAINER: Final = 5
+NOTHING_DONE: Final = "nothing was done to the pod"
 
 
 class Material(NamedTuple):
@@ -81,11 +83,17 @@ def compose(
     subject = record.provenance.subject
     project = policy.of(subject.project_id, subject.project_number)
     wanted = project is not None and (project.capture or project.remediate in {"approve", "auto"})
+    # What became of a request that left is looked for, whatever the policy says by now.
+    wanted = wanted or any(action.result not in FINAL for action in record.actions)
     provenance = record.provenance.model_copy(update={"act": "wanted" if wanted else "none"})
     record = record.model_copy(update={"provenance": provenance, "forecast": forecast(record.evidence)})
-    return record.model_copy(
-        update={"decision": would(Situation(record=record, policy=policy, now=material.rounds[-1].at))}
-    )
+    decided = _acted_on(material.old) or would(Situation(record=record, policy=policy, now=material.rounds[-1].at))
+    return record.model_copy(update={"decision": decided})
+
+
+def _acted_on(old: Record | None) -> Decision | None:
+    """The decision by which a request left: it happened, and is not made again once the pod is gone."""
+    return old.decision if old and old.actions and old.decision.kind == "delete_pod" else None
 
 
 def _investigated(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning) -> Record:
@@ -112,7 +120,7 @@ def _investigated(material: Material, settings: Settings, precedents: Precedents
         evidence=evidence,
         triage=triage,
         decision=Decision(reasons=("not decided yet",)),
-        outcome=old.outcome if old else Outcome(detail="nothing was done to the pod"),
+        outcome=old.outcome if old else Outcome(detail=NOTHING_DONE),
         plan=sheet.plan.model_copy(update={"actions": actions}),
         owner=whose,
         timeline=timeline(findings, evidence, material.started, None),

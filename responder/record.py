@@ -151,6 +151,8 @@ class Replacement(Model):
 
 
 OutcomeKind = Literal["held", "deleted", "terminating", "gone", "replaced", "failed", "unknown"]
+FINAL: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "gone", "replaced", "failed"})
+"""Outcomes that do not change any more."""
 
 
 class Outcome(Model):

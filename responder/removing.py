@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from responder.compose import finish
+from responder.compose import NOTHING_DONE, finish
 from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
 from responder.evidence import Found, Pod
 from responder.looking import MAY_YET_SEND, STILL_RUNS, look
 from responder.policy import ProjectPolicy
 from responder.ports import Access, Acting, Claim, Intended, Intent, Kubernetes, Limit, Remover, World
-from responder.record import Action, Outcome, OutcomeKind, Record
+from responder.record import FINAL, Action, Outcome, OutcomeKind, Record
 from responder.watching import compiles_again, replacement
 
 _AGAIN: Final = timedelta(minutes=1)
@@ -21,7 +21,6 @@ _HOUR: Final = timedelta(hours=1)
 _LOOK: Final = timedelta(seconds=20)
 """How long beyond the pod's grace its end is waited for; what is still there then is looked at by the next call."""
 GONE: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "replaced"})
-FINAL: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "gone", "replaced", "failed"})
 
 
 def lease(world: World) -> timedelta:
@@ -34,11 +33,17 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
     key = key_of(record)
     try:
         remover = _ready(world, acting, record, project)
+        claim = world.records.renew(claim, lease(world), world.now())
+        # The last thing that is asked: what comes before it may take its time.
+        _let_go(acting, record)
     except _NotNowError as why:
         return _not_yet(world, claim, record, str(why)) if why.again else _held_back(world, claim, record, str(why))
     except Refused as error:
+        done = _there(acting, key)
+        # Another record of this pod may have sent meanwhile: what became of that is seen, not concluded from this no.
+        if done.state != "intended":
+            return seen(world, acting, claim, record, done)
         return _refused(world, acting, claim, record, error)
-    claim = world.records.renew(claim, lease(world), world.now())
     mine = acting.actions.send(key, world.now())
     if mine:
         try:
@@ -60,7 +65,7 @@ class _NotNowError(Exception):
 
 
 def _ready(world: World, acting: Acting, record: Record, project: ProjectPolicy) -> Remover:
-    """The intent kept, the approval spent, the request rehearsed, the brake asked once more: what may send it.
+    """The intent kept and counted, the approval spent, the request rehearsed: what may send it.
 
     Refused where the API server's no to the rehearsal is its last word.
     """
@@ -70,6 +75,9 @@ def _ready(world: World, acting: Acting, record: Record, project: ProjectPolicy)
     intended = acting.actions.intend(_intent(record, now), _limits(project))
     if isinstance(intended, str):
         raise _NotNowError(f"the limit is used up: {intended}")
+    if intended.state == "intended" and now - intended.intent.at >= _HOUR:
+        # It was counted in an hour that is over. Were all of those sent once they can be, no limit would hold.
+        raise _NotNowError("it could not be done within the hour that its limit counted it in")
     if decision.mode == "approve" and not acting.actions.use(decision.binding, key_of(record), now):
         raise _NotNowError("the approval was used before, or its time is over")
     try:
@@ -83,8 +91,6 @@ def _ready(world: World, acting: Acting, record: Record, project: ProjectPolicy)
         if error.retry:
             raise _NotNowError(error.detail, again=True) from None
         raise
-    if _braked(acting, record):
-        raise _NotNowError("the brake was pulled")
     return remover
 
 
@@ -188,7 +194,14 @@ def _project(world: World, record: Record) -> ProjectPolicy | None:
 def _held_back(world: World, claim: Claim, record: Record, reason: str) -> Record:
     decision = record.decision.model_copy(update={"kind": "hold", "reasons": (reason, *record.decision.reasons)})
     world.records.count("act.held")
-    return closed(world, claim, record.model_copy(update={"decision": decision}), due=None)
+    return held(world, claim, record.model_copy(update={"decision": decision}))
+
+
+def held(world: World, claim: Claim, record: Record) -> Record:
+    """Finished without an action. That it was to be tried again, where an earlier call said so, is over."""
+    if record.outcome.kind == "held":
+        record = record.model_copy(update={"outcome": Outcome(detail=NOTHING_DONE, at=record.outcome.at)})
+    return closed(world, claim, record, due=None)
 
 
 def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:
@@ -208,12 +221,14 @@ def _refused(world: World, acting: Acting, claim: Claim, record: Record, error: 
     return closed(world, claim, told(acting, record, outcome, done), due=None)
 
 
-def _braked(acting: Acting, record: Record) -> bool:
+def _let_go(acting: Acting, record: Record) -> None:
     """The brake, asked in the last moment before the request; one that cannot be read is on."""
     try:
-        return acting.actions.brake(record.provenance.subject.project_id) is not None
+        brake = acting.actions.brake(record.provenance.subject.project_id)
     except StoreError:
-        return True
+        raise _NotNowError("the brake could not be read, which counts as on") from None
+    if brake is not None:
+        raise _NotNowError("the brake was pulled")
 
 
 # --- the record -------------------------------------------------------------------------------------------------------

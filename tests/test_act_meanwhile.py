@@ -1,0 +1,182 @@
+"""What happens around `act`: a changed policy, respond telling the record anew, a late brake, a store that fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from responder import act, pipeline
+from responder.errors import Refused, StoreError
+from responder.policy import NONE
+from responder.ports import Brake, Intended, World
+from responder.record import Record
+from tests.scene import AUTO, Scene, scene
+from tests.test_act import fault, with_pod
+
+HELD_BY_A_FINALIZER = with_pod(finalizer="acme.example/hold", finalized_after=120)
+
+
+class Instead:
+    """Another's methods, but for those that are given."""
+
+    def __init__(self, other: Any, **methods: Any) -> None:
+        self._other = other
+        for name, method in methods.items():
+            setattr(self, name, method)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._other, name)
+
+
+def with_actions(world: World, **methods: Any) -> World:
+    assert world.act is not None
+    actions: Any = Instead(world.act.actions, **methods)
+    return dataclasses.replace(world, act=dataclasses.replace(world.act, actions=actions))
+
+
+def actions(here: Scene) -> Any:
+    assert here.world.act is not None
+    return here.world.act.actions
+
+
+def acted(world: World, here: Scene) -> Record:
+    done = act.act(world, here.id)
+    assert done is not None
+    return done
+
+
+# --- what was decided stays on the record -----------------------------------------------------------------------------
+
+
+def test_once_the_pod_is_gone_the_guards_that_let_it_go_are_still_told(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"watch_minutes": "7"}) as here:
+        decided = here.act().decision
+        here.lab.advance(timedelta(minutes=8))
+        assert here.act().decision == decided
+        pipeline.again(here.world, here.id)
+        assert here.record.decision == decided
+        assert (decided.kind, decided.made_by) == ("delete_pod", "act")
+
+
+def test_a_project_that_is_taken_out_of_the_policy_still_learns_what_became_of_its_pod(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=HELD_BY_A_FINALIZER) as here:
+        assert here.act().outcome.kind == "terminating"
+        without = dataclasses.replace(here.world, policy=lambda: NONE)
+        pipeline.again(without, here.id)
+        told = [here.record.provenance.act]
+        here.lab.advance(timedelta(minutes=5))
+        over = acted(without, here)
+        assert (over.outcome.kind, over.provenance.act) == ("deleted", "done")
+        # All is known now, and nobody is asked to look any more.
+        pipeline.again(without, here.id)
+        assert [*told, here.record.provenance.act] == ["wanted", "none"]
+        assert here.deletes() == [here.uid]
+
+
+def test_what_was_to_be_tried_again_is_not_promised_once_a_guard_says_no(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=fault("unavailable", times=1)) as here:
+        assert "not done yet" in here.act().outcome.detail
+        actions(here).set_brake(Brake(on=True, project="", why="an outage", by="lead@acme.example", at=here.lab.now()))
+        here.lab.advance(timedelta(minutes=1))
+        done = here.act()
+        assert (done.provenance.act, done.outcome.kind) == ("done", "held")
+        assert "not done yet" not in done.outcome.detail
+
+
+# --- the last moment --------------------------------------------------------------------------------------------------
+
+
+def test_a_brake_that_is_pulled_after_the_rehearsal_while_the_store_is_slow_holds(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        brake = Brake(on=True, project="", why="an outage", by="lead@acme.example", at=here.lab.now())
+
+        def renew(*args: Any) -> Any:
+            actions(here).set_brake(brake)
+            return here.world.records.renew(*args)
+
+        slow: Any = Instead(here.world.records, renew=renew)
+        done = acted(dataclasses.replace(here.world, records=slow), here)
+        assert (done.decision.kind, done.decision.reasons[0]) == ("hold", "the brake was pulled")
+        assert here.deletes() == []
+
+
+@pytest.mark.parametrize("call", ["brake", "intent", "answered", "approval", "intend", "send"])
+def test_an_action_store_that_fails_at_any_moment_lets_no_pod_go(tmp_path: Path, call: str) -> None:
+    with scene(tmp_path, AUTO) as here:
+
+        def fails(*_args: object, **_more: object) -> Any:
+            raise StoreError("the store is down")
+
+        broken = with_actions(here.world, **{call: fails})
+        if call == "brake":
+            assert acted(broken, here).decision.kind == "hold"
+        else:
+            with pytest.raises(StoreError):
+                act.act(broken, here.id)
+        assert here.deletes() == []
+
+
+def test_a_store_that_fails_after_the_request_left_is_made_up_for_and_nothing_is_sent_again(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+
+        def fails(*_args: object) -> Any:
+            raise StoreError("the store is down")
+
+        with pytest.raises(StoreError):
+            act.act(with_actions(here.world, settle=fails), here.id)
+        assert here.record.outcome.kind == "held"
+        here.lab.advance(timedelta(minutes=1))
+        done = here.act()
+        assert (done.outcome.kind, here.deletes()) == ("deleted", [here.uid])
+
+
+def test_an_outcome_that_was_settled_and_not_saved_is_told_by_the_next_call(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+
+        def settle(*args: Any) -> None:
+            actions(here).settle(*args)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            act.act(with_actions(here.world, settle=settle), here.id)
+        done = here.act()
+        assert (done.outcome.kind, [one.result for one in done.actions]) == ("deleted", ["deleted"])
+        assert here.deletes() == [here.uid]
+
+
+def test_a_no_to_the_rehearsal_does_not_settle_what_another_record_of_the_pod_has_sent(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+
+        def rehearse(*_args: object, **_more: object) -> None:
+            (mine,) = actions(here).of_record(here.id)
+            assert actions(here).send(mine.intent.key, here.lab.now())  # the other one's request is on its way
+            raise Refused("denied", "no right to it")
+
+        acting = here.world.act
+        assert acting is not None
+        remover: Any = Instead(None, rehearse=rehearse)
+        beside = dataclasses.replace(here.world, act=dataclasses.replace(acting, remove=lambda _access: remover))
+        done = acted(beside, here)
+        (mine,) = actions(here).of_record(here.id)
+        assert (mine.state, done.outcome.kind) == ("sent", "unknown")
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "ends"), [(59, True), (61, False)])
+def test_what_waited_longer_than_its_limits_hour_is_not_made_up_for(tmp_path: Path, minutes: int, ends: bool) -> None:
+    policy = AUTO | {"finding_age_minutes": "1440"}
+    with scene(tmp_path, policy, changes=fault("unavailable", times=1)) as here:
+        assert "not done yet" in here.act().outcome.detail
+        here.lab.advance(timedelta(minutes=minutes))
+        done = here.act()
+        assert here.deletes() == ([here.uid] if ends else [])
+        assert any("within the hour" in reason for reason in done.decision.reasons) is not ends
+        (intended,) = actions(here).of_record(here.id)
+        assert isinstance(intended, Intended)
+        assert (intended.sent_at is not None) is ends
