@@ -235,7 +235,10 @@ def _began(acting: Acting, record: Record) -> Intended | None:
         # Another record of the same pod has begun: whoever sends first has acted for both.
         is_anothers = found.intent.record_id != record.id and found.state == "intended"
         return None if is_anothers else found
-    sent = [one for one in acting.actions.of_record(record.id) if one.state != "intended"]
+    # One that another record of the pod had intended, and this one sent, is told among this one's actions alone.
+    told = (acting.actions.intent(action.id) for action in record.actions)
+    mine = (*(one for one in told if one is not None), *acting.actions.of_record(record.id))
+    sent = [one for one in mine if one.state != "intended"]
     return sent[-1] if sent else None
 
 

@@ -602,9 +602,7 @@ def binding(record: Record) -> str:
         "uid": proof.uid if proof else "",
         "pod": _facts_of_pod(evidence.pod.value) if isinstance(evidence.pod, Found) else None,
         "owners": _facts_of_chain(evidence.owners.value) if isinstance(evidence.owners, Found) else None,
-        "node": evidence.node.value.model_dump(mode="json", include=_NODE)
-        if isinstance(evidence.node, Found)
-        else None,
+        "node": _facts_of_node(evidence.node.value) if isinstance(evidence.node, Found) else None,
         "capture": _facts_of_capture(record.capture) if record.capture else None,
     }
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -634,6 +632,4 @@ def _facts_of_chain(chain: OwnerChain) -> dict[str, object]:
 
 
 def _facts_of_capture(capture: Capture) -> dict[str, object]:
-    return capture.model_dump(
-        mode="json", include={"uid", "container", "image_digest", "manifest_sha256", "impossible"}
-    )
+    return capture.model_dump(mode="json", include=_CAPTURE)

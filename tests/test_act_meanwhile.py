@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from responder import act, pipeline
+from responder import act, pipeline, wiring
+from responder.capture import custody
 from responder.errors import Refused, StoreError
+from responder.evidence import Missing
 from responder.policy import NONE
-from responder.ports import Brake, Intended, World
+from responder.ports import Brake, Intended, Intent, World
 from responder.record import Record
-from tests.scene import AUTO, Scene, scene
+from tests.scene import AUTO, Scene, needs_kubelet, scene
 from tests.test_act import fault, with_pod
 
 HELD_BY_A_FINALIZER = with_pod(finalizer="acme.example/hold", finalized_after=120)
@@ -180,3 +182,85 @@ def test_what_waited_longer_than_its_limits_hour_is_not_made_up_for(tmp_path: Pa
         (intended,) = actions(here).of_record(here.id)
         assert isinstance(intended, Intended)
         assert (intended.sent_at is not None) is ends
+
+
+# --- two records of one pod, and what only act may touch --------------------------------------------------------------
+
+
+def test_an_intent_of_another_record_of_the_pod_is_sent_once_and_its_end_is_seen_by_this_one(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO, changes=HELD_BY_A_FINALIZER) as here:
+        others: list[str] = []
+
+        def intend(intent: Intent, limits: Any) -> Any:
+            others.append(intent.key)
+            return actions(here).intend(dataclasses.replace(intent, record_id="of-another-container"), limits)
+
+        assert acted(with_actions(here.world, intend=intend), here).outcome.kind == "terminating"
+        here.lab.advance(timedelta(minutes=5))
+        over = here.act()
+        assert (over.outcome.kind, over.decision.kind) == ("deleted", "delete_pod")
+        assert [one.result for one in over.actions] == ["deleted"]
+        assert (here.deletes(), actions(here).intent(others[0]).state) == ([here.uid], "settled")
+
+
+def test_respond_and_sweep_have_nothing_to_act_with_and_never_open_the_second_store(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        outside = wiring.world()
+        assert pipeline.sweep(outside).scc == ""
+        assert outside.act is None
+        assert not (tmp_path / "actions.db").exists()
+        with pytest.raises(StoreError, match="nothing to act with"):
+            act.act(outside, here.id)
+        # What act opened stays act's.
+        here.act()
+        assert (tmp_path / "actions.db").exists()
+        assert wiring.world().act is None
+
+
+# --- what act has to know, and cannot ---------------------------------------------------------------------------------
+
+
+def test_where_nothing_answers_in_time_what_was_known_before_lets_no_pod_go(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        hasty = dataclasses.replace(here.world.settings, deadline=timedelta(0))
+        done = acted(dataclasses.replace(here.world, settings=hasty), here)
+        assert isinstance(done.evidence.pod, Missing)
+        assert (done.decision.kind, here.deletes()) == ("hold", [])
+
+
+@needs_kubelet
+def test_an_evidence_store_that_fails_in_the_middle_keeps_the_pod_until_it_is_back(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        acting, opened = here.world.act, []
+        assert acting is not None
+
+        def new(name: str) -> Any:
+            opened.append(name)
+            if len(opened) > 1:
+                raise StoreError("the evidence store is down")
+            return acting.evidence.new(name)
+
+        evidence: Any = Instead(acting.evidence, new=new)
+        down = dataclasses.replace(here.world, act=dataclasses.replace(acting, evidence=evidence))
+        with pytest.raises(StoreError):
+            act.act(down, here.id)
+        assert (here.deletes(), here.record.capture) == ([], None)
+        done = here.act()
+        assert (done.outcome.kind, here.deletes()) == ("deleted", [here.uid])
+        assert custody.intact(done, acting.evidence)
+
+
+@needs_kubelet
+def test_what_was_captured_and_cannot_be_read_back_keeps_the_pod(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        acting = here.world.act
+        assert acting is not None
+
+        def fails(_place: str) -> Any:
+            raise StoreError("the evidence store is down")
+
+        evidence: Any = Instead(acting.evidence, open=fails)
+        done = acted(dataclasses.replace(here.world, act=dataclasses.replace(acting, evidence=evidence)), here)
+        assert done.capture is not None
+        assert (done.decision.kind, here.deletes()) == ("hold", [])
+        assert any(reason.startswith("captures-kept") for reason in done.decision.reasons)
