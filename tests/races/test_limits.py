@@ -21,7 +21,7 @@ from lab.server import Running
 from responder import act, wiring
 from responder.ports import Brake
 from tests.races.fleet import WORKLOADS, fleet, records
-from tests.scene import AUTO, scene
+from tests.scene import AUTO, needs_kubelet, scene
 
 
 def right(running: Running) -> None:
@@ -89,6 +89,7 @@ def test_a_brake_that_is_pulled_in_the_middle_holds_all_that_come_after(tmp_path
         assert all(any("brake" in reason for reason in record.decision.reasons) for record in held)
 
 
+@needs_kubelet
 def test_all_that_act_sends_goes_to_google_and_to_the_control_plane_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
