@@ -9,17 +9,26 @@ from typing import Any
 
 import pytest
 
-from responder import act, pipeline, wiring
-from responder.capture import custody
+from lab.scenario import load
+from responder import act, pipeline, removing, wiring
+from responder.capture import custody, seizing
 from responder.errors import Refused, StoreError
-from responder.evidence import Missing
+from responder.evidence import Found, Missing
 from responder.policy import NONE
 from responder.ports import Brake, Intended, Intent, World
 from responder.record import Record
-from tests.scene import AUTO, Scene, needs_kubelet, scene
+from tests.scene import AUTO, SCENARIOS, Scene, needs_kubelet, scene
 from tests.test_act import fault, with_pod
 
 HELD_BY_A_FINALIZER = with_pod(finalizer="acme.example/hold", finalized_after=120)
+
+
+def with_file(path: str) -> dict[str, Any]:
+    """The scenario, with one more file in the finding's container."""
+    (cluster,) = load(SCENARIOS / "attack-web-pod.yaml").model_dump()["clusters"]
+    first = cluster["pods"][0]["containers"][0]
+    first["files"] = first["files"] | {path: "#define A 1\n"}
+    return {"clusters": [cluster]}
 
 
 class Instead:
@@ -264,3 +273,25 @@ def test_what_was_captured_and_cannot_be_read_back_keeps_the_pod(tmp_path: Path)
         assert done.capture is not None
         assert (done.decision.kind, here.deletes()) == ("hold", [])
         assert any(reason.startswith("captures-kept") for reason in done.decision.reasons)
+
+
+@needs_kubelet
+def test_a_secret_in_the_path_of_a_captured_file_is_neither_in_the_record_nor_in_its_manifest(tmp_path: Path) -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6" * 3
+    with scene(tmp_path, AUTO | {"capture": "true"}, changes=with_file(f"/tmp/{secret}.h")) as here:
+        acting, record = here.world.act, here.record
+        assert acting is not None
+        assert acting.collect is not None
+        assert isinstance(record.evidence.pod, Found)
+        told = here.world.records.findings_page(here.id)
+        processes = tuple(dataclasses.replace(one, args=(*one.args, f"/tmp/{secret}.h")) for one in told[0].processes)
+        named = (dataclasses.replace(told[0], processes=processes), *told[1:])
+        collector = acting.collect(removing.access(here.world, record))
+        capture, artifacts = seizing.seize(
+            collector, acting, record, named, record.evidence.pod.value, now=here.lab.now
+        )
+        taken = [one for one in artifacts if one.path.startswith("/tmp/[redacted")]
+        assert [one.status for one in taken] == ["captured"]
+        manifest = b"".join(acting.evidence.open(capture.manifest))
+        assert secret not in f"{capture}{artifacts}"
+        assert secret.encode() not in manifest
