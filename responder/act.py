@@ -15,7 +15,7 @@ from typing import Final
 from responder import log, removing
 from responder.burst import burst
 from responder.capture import custody, seizing
-from responder.compose import Material, compose
+from responder.compose import Material, added, compose
 from responder.decision import Situation, binding, decide, may_enter
 from responder.errors import Busy, Refused, StoreError, Unanswered
 from responder.evidence import Found
@@ -168,9 +168,11 @@ def _captured(world: World, acting: Acting, record: Record, material: Material) 
     except Unanswered as error:
         world.records.count(f"capture.{error.why}")
         return None
-    capture, artifacts = seizing.seize(collector, acting, record, material.findings, pod.value, now=world.now)
+    taken = seizing.seize(collector, acting, record, material.findings, pod.value, now=world.now)
+    capture, artifacts, secrets = taken
     world.records.count("captured" if any(one.status == "captured" for one in artifacts) else "capture.impossible")
-    return record.model_copy(update={"capture": capture, "artifacts": artifacts})
+    redactions = added(record.redactions, secrets)
+    return record.model_copy(update={"capture": capture, "artifacts": artifacts, "redactions": redactions})
 
 
 # --- decide -----------------------------------------------------------------------------------------------------------

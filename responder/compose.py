@@ -132,7 +132,7 @@ def _investigated(material: Material, settings: Settings, precedents: Precedents
         actions=old.actions if old else (),
         notices=old.notices if old else (),
         provenance=_provenance(material, evidence, traits),
-        redactions=_added(material.redactions, redactor.counts),
+        redactions=added(material.redactions, redactor.counts),
     )
 
 
@@ -310,7 +310,8 @@ def _problems(finding: Finding) -> tuple[str, ...]:
     return (*finding.problems, *told)
 
 
-def _added(old: Redactions, counts: dict[str, int]) -> Redactions:
+def added(old: Redactions, counts: dict[str, int]) -> Redactions:
+    """The count with what was taken out since."""
     classes = dict(old.classes)
     for name, count in counts.items():
         classes[name] = classes.get(name, 0) + count

@@ -287,11 +287,12 @@ def test_a_secret_in_the_path_of_a_captured_file_is_neither_in_the_record_nor_in
         processes = tuple(dataclasses.replace(one, args=(*one.args, f"/tmp/{secret}.h")) for one in told[0].processes)
         named = (dataclasses.replace(told[0], processes=processes), *told[1:])
         collector = acting.collect(removing.access(here.world, record))
-        capture, artifacts = seizing.seize(
+        capture, artifacts, secrets = seizing.seize(
             collector, acting, record, named, record.evidence.pod.value, now=here.lab.now
         )
         taken = [one for one in artifacts if one.path.startswith("/tmp/[redacted")]
         assert [one.status for one in taken] == ["captured"]
         manifest = b"".join(acting.evidence.open(capture.manifest))
         assert secret not in f"{capture}{artifacts}"
+        assert sum(secrets.values()) == 1
         assert secret.encode() not in manifest

@@ -38,11 +38,12 @@ def seize(
     *,
     now: Clock,
     caps: Caps | None = None,
-) -> tuple[Capture, tuple[Artifact, ...]]:
+) -> tuple[Capture, tuple[Artifact, ...], dict[str, int]]:
     """Capture from the container of the record's subject in `pod`, whose UID is proven.
 
-    `findings` are as the store has them: a redacted path leads nowhere. What comes back is redacted. StoreError where
-    the evidence store fails: nothing is said then, and the next attempt tells of what this one left behind.
+    `findings` are as the store has them: a redacted path leads nowhere. What comes back is redacted, with how many
+    secrets of each class were taken out. StoreError where the evidence store fails: nothing is said then, and the next
+    attempt tells of what this one left behind.
     """
     subject, at, redactor, evidence = record.provenance.subject, now(), Redactor(), acting.evidence
     container = next((one for one in pod.containers if one.name == subject.container), None)
@@ -62,7 +63,7 @@ def seize(
     )
     if container is None or container.state != "running":
         state = f"not running: the container is {container.state}" if container else "the pod has no such container"
-        return _kept(evidence, record, capture.model_copy(update={"impossible": state}), (), attempt)
+        return (*_kept(evidence, record, capture.model_copy(update={"impossible": state}), (), attempt), {})
     cell = Cell(namespace=subject.namespace, pod=subject.pod, container=container.name, uid=pod.uid)
     seen = snapshot(collector, cell, redactor=redactor, writable=_writable(container), monotonic=time.monotonic)
     listed = wanted(findings, container, _cwd_of(findings, seen))
@@ -82,7 +83,7 @@ def seize(
         "impossible": taken.impossible,
     }
     clean = tuple(_redacted(one, redactor) for one in artifacts)
-    return _kept(evidence, record, capture.model_copy(update=update), clean, attempt)
+    return (*_kept(evidence, record, capture.model_copy(update=update), clean, attempt), redactor.counts)
 
 
 def _attempt(evidence: EvidenceStore, record: Record) -> tuple[int, tuple[BrokenOff, ...]]:
