@@ -13,10 +13,10 @@ import pytest
 
 from lab import apiserver, kubeconfig
 
-FAKE = """#!{python}
-import os, pathlib, time
-pathlib.Path({folder!r}, str(os.getpid())).touch()
-time.sleep(60)
+# A shell, since the path of an interpreter in a folder with a space can stand behind no `#!`.
+FAKE = """#!/bin/sh
+touch "{folder}/$$"
+exec sleep 60
 """
 
 
@@ -49,7 +49,7 @@ def test_a_sigterm_ends_what_was_started_and_leaves_no_folder(tmp_path: Path) ->
     pids.mkdir()
     temporary.mkdir()
     fake = tmp_path / "fake"
-    fake.write_text(FAKE.format(python=sys.executable, folder=str(pids)), encoding="utf-8")
+    fake.write_text(FAKE.format(folder=pids), encoding="utf-8")
     fake.chmod(0o755)
     given = environ(temporary, ETCD=str(fake), KUBE_APISERVER=str(fake))
     ours = subprocess.Popen([sys.executable, "-m", "lab.apiserver", "true"], env=given)
