@@ -12,20 +12,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from responder import log, removing
-from responder.burst import burst
+from responder import log, pipeline, removing
+from responder.burst import burst, pages_of
 from responder.capture import custody, seizing
-from responder.compose import Material, added, compose
+from responder.compose import Material, added, policy_of
 from responder.decision import Situation, binding, decide, may_enter
-from responder.errors import Busy, Refused, StoreError, Unanswered
+from responder.errors import Busy, StoreError, Unanswered
 from responder.evidence import Found
 from responder.finding import Target
 from responder.gather import gather
-from responder.policy import NONE as NO_POLICY
 from responder.policy import Policy
-from responder.ports import Acting, Approval, Claim, Intended, Precedent, World
-from responder.record import Decision, Record, RecordedFinding, Round, Traits
-from responder.triage import NONE
+from responder.ports import Acting, Approval, Claim, Intended, World
+from responder.record import Decision, Record, Round
 
 CAPTURE: Final = timedelta(minutes=4)
 """The snapshot's minute, the two of the taking, and what its last command and the manifest take."""
@@ -67,29 +65,27 @@ def act(world: World, record_id: str) -> Record | None:
 
 def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
     """The order: verify, capture, judge, decide, do, write down."""
-    policy = world.policy() if world.policy else NO_POLICY
+    policy = policy_of(world)
     material = _verified(world, old, None)
-    record = _judged(world, material, policy)
+    record = pipeline.judged(world, material, policy)
     began = _began(acting, record)
     if began is None or began.state == "intended":
+        taken = None
         if _is_to_be_captured(world, acting, record, policy):
             claim = world.records.renew(claim, removing.lease(world) + CAPTURE, world.now())
             taken = _captured(world, acting, record, material)
-        else:
-            taken = None
         if taken is not None:
             # Facts are kept before anything is done: a crash from here on does not lose what was taken.
             removing.kept(world, claim, taken)
             # A capture takes minutes, and what was verified before it is old.
             material = _verified(world, taken, material)
-            record = _judged(world, material, policy)
+            record = pipeline.judged(world, material, policy)
     # Read anew: the decision is made by the policy of now, not by that of before the capture.
-    policy = world.policy() if world.policy else NO_POLICY
+    policy = policy_of(world)
     if began is not None and began.state != "intended":
         return removing.seen(world, acting, claim, record, began)
     record = record.model_copy(update={"decision": _decided(world, acting, record, policy, began)})
-    subject = record.provenance.subject
-    project = policy.of(subject.project_id, subject.project_number)
+    project = policy.of_subject(record.provenance.subject)
     if record.decision.kind == "await_approval":
         # Whoever answers summons us; else it is looked at once more, when the time is over.
         return removing.closed(world, claim, record, due=record.decision.approve_by or world.now())
@@ -106,13 +102,7 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
     subject = old.provenance.subject
     target = Target(namespace=subject.namespace, pod=subject.pod, container=subject.container)
 
-    def pages() -> Iterator[tuple[RecordedFinding, ...]]:
-        after = ""
-        while page := world.records.findings_page(old.id, after=after):
-            yield page
-            after = page[-1].key
-
-    groups = before.findings if before else burst(pages()).groups
+    groups = before.findings if before else burst(pages_of(world.records, old.id)).groups
     at = world.now()
     led = old.evidence.scc.value.name.rpartition("/")[2] if isinstance(old.evidence.scc, Found) else ""
     first = min(groups, key=lambda one: one.key.rpartition("/")[2] != led)
@@ -134,15 +124,6 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
     )
 
 
-def _judged(world: World, material: Material, policy: Policy) -> Record:
-    start = min(one.event_time for one in material.findings)
-
-    def precedents(traits: Traits) -> tuple[Precedent, ...]:
-        return world.records.history(traits, before=start)
-
-    return compose(material, world.settings, precedents, world.tuning() if world.tuning else NONE, policy)
-
-
 # --- capture ----------------------------------------------------------------------------------------------------------
 
 
@@ -152,8 +133,6 @@ def _is_to_be_captured(world: World, acting: Acting, record: Record, policy: Pol
     if acting.collect is None or not isinstance(proof, Found) or not isinstance(pod, Found):
         return False
     if record.capture is not None and record.capture.uid == proof.value.uid:
-        return False
-    if policy.of(record.provenance.subject.project_id, record.provenance.subject.project_number) is None:
         return False
     return not may_enter(_situation(world, acting, record, policy))
 
@@ -185,7 +164,7 @@ def _decided(world: World, acting: Acting, record: Record, policy: Policy, began
     if decision.kind != "await_approval" or situation.approval is not None:
         return decision
     subject = record.provenance.subject
-    project = policy.of(subject.project_id, subject.project_number)
+    project = policy.of_subject(subject)
     asked = Approval(
         binding=decision.binding,
         record_id=record.id,
@@ -200,12 +179,7 @@ def _decided(world: World, acting: Acting, record: Record, policy: Policy, began
 def _situation(
     world: World, acting: Acting, record: Record, policy: Policy, began: Intended | None = None
 ) -> Situation:
-    key, brake, is_known = removing.key_of(record), None, True
-    try:
-        brake = acting.actions.brake(record.provenance.subject.project_id)
-    except StoreError:
-        # A brake that cannot be read is on.
-        is_known = False
+    key, (brake, is_known) = removing.key_of(record), removing.brake_of(acting, record)
     if brake is not None or not is_known:
         # An alert waits for this line: deploy/terraform/alerts.tf.
         log.write("WARNING", "brake is on", record=record.id, known=is_known)
@@ -250,5 +224,5 @@ def _held(world: World, claim: Claim) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(StoreError, Refused):
+        with contextlib.suppress(StoreError):
             world.records.release(claim, sys.maxsize)

@@ -39,7 +39,7 @@ def only_approvers(record: Record, policy: Policy, by: str) -> None:
     if policy.problem:
         raise Refused("invalid", f"no policy is in force: {policy.problem}")
     subject = record.provenance.subject
-    project = policy.of(subject.project_id, subject.project_number)
+    project = policy.of_subject(subject)
     if project is None:
         raise Refused("denied", f"policy.toml does not name the project {subject.project_id} with its number")
     if by not in project.approvers:

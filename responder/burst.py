@@ -6,12 +6,15 @@ were, and the store keeps them all. Read page by page, so that a record of any s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from responder import compiler
 from responder.record import RecordedFinding
+
+if TYPE_CHECKING:
+    from responder.ports import Records
 
 MOST_GROUPS: Final = 100
 _MORE_KEYS: Final = 20
@@ -23,6 +26,14 @@ class Burst(NamedTuple):
     groups: tuple[RecordedFinding, ...]
     seen: int
     keys: frozenset[str]
+
+
+def pages_of(records: Records, record_id: str) -> Iterator[tuple[RecordedFinding, ...]]:
+    """The findings of a record, page by page."""
+    after = ""
+    while page := records.findings_page(record_id, after=after):
+        yield page
+        after = page[-1].key
 
 
 def burst(pages: Iterable[tuple[RecordedFinding, ...]]) -> Burst:

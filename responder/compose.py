@@ -16,7 +16,7 @@ from responder.owner import owner
 from responder.plan import plan
 from responder.policy import NONE as NO_POLICY
 from responder.policy import Policy
-from responder.ports import Precedent
+from responder.ports import Precedent, World
 from responder.record import (
     FINAL,
     Decision,
@@ -71,6 +71,11 @@ Precedents = Callable[[Traits], tuple[Precedent, ...] | None]
 """Earlier records that share a trait; None where they cannot be asked for."""
 
 
+def policy_of(world: World) -> Policy:
+    """The policy that is in force now; one that allows nothing where none is set."""
+    return world.policy() if world.policy else NO_POLICY
+
+
 def compose(
     material: Material,
     settings: Settings,
@@ -80,8 +85,7 @@ def compose(
 ) -> Record:
     """The record of the material at stage `gathered`; `redactions` of an earlier save are added to."""
     record = _investigated(material, settings, precedents, tuning)
-    subject = record.provenance.subject
-    project = policy.of(subject.project_id, subject.project_number)
+    project = policy.of_subject(record.provenance.subject)
     wanted = project is not None and (project.capture or project.remediate in {"approve", "auto"})
     # What became of a request that left is looked for, whatever the policy says by now.
     wanted = wanted or any(action.result not in FINAL for action in record.actions)

@@ -140,8 +140,7 @@ def _top(s: Situation) -> Workload:
 
 
 def _project(s: Situation) -> ProjectPolicy:
-    subject = s.record.provenance.subject
-    project = s.policy.of(subject.project_id, subject.project_number)
+    project = s.policy.of_subject(s.record.provenance.subject)
     if project is None:
         raise _NotKnownError("the project is not named in the policy, with this id and this number")
     return project
@@ -471,7 +470,10 @@ def may_enter(situation: Situation) -> str:
 
     Taking evidence changes nothing, so that neither verdict nor owner is asked for; whose pod it is, is.
     """
-    if not _project(situation).capture:
+    project = situation.policy.of_subject(situation.record.provenance.subject)
+    if project is None:
+        return "the project is not named in the policy"
+    if not project.capture:
         return "the project has capture = false"
     answers = [guard(situation) for guard in GUARDS if guard.name in _TO_ENTER]
     return "; ".join(f"{answer.name}: {answer.detail}" for answer in answers if answer.ok is not True)
@@ -506,8 +508,7 @@ def _decision(
     s: Situation, answers: tuple[Guard, ...], asked: tuple[Guard, ...], *, made_by: Literal["respond", "act"]
 ) -> Decision:
     """A hold, with what the guards that were `asked` allow."""
-    subject = s.record.provenance.subject
-    project = s.policy.of(subject.project_id, subject.project_number)
+    project = s.policy.of_subject(s.record.provenance.subject)
     noes = _noes(asked)
     allowed = bool(asked) and not noes and project is not None
     proof = s.record.evidence.proof

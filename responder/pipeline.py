@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, NamedTuple
 
-from responder.burst import Burst, burst
-from responder.compose import Material, compose, finish, looks_of, noted
+from responder.burst import Burst, burst, pages_of
+from responder.compose import Material, compose, finish, looks_of, noted, policy_of
 from responder.errors import Busy, StaleClaim, StoreError, Unanswered
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
-from responder.policy import NONE as NO_POLICY
+from responder.policy import Policy
 from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
 from responder.record import Record, RecordedFinding, Redactions, Round, RoundKind, Traits
 from responder.triage import NONE
@@ -362,15 +362,19 @@ def _gather(
         read=found.seen,
         old=old,
     )
-    start = min(one.event_time for one in found.groups)
+    record = judged(world, material, policy_of(world))
+    # A finished record stays finished while it is told anew: only its first gathering is saved on its own.
+    return record if old else world.records.save(record, claim)
+
+
+def judged(world: World, material: Material, policy: Policy) -> Record:
+    """The record of the material, beside what earlier records say."""
+    start = min(one.event_time for one in material.findings)
 
     def precedents(traits: Traits) -> tuple[Precedent, ...]:
         return world.records.history(traits, before=start)
 
-    tuning, policy = world.tuning() if world.tuning else NONE, world.policy() if world.policy else NO_POLICY
-    record = compose(material, world.settings, precedents, tuning, policy)
-    # A finished record stays finished while it is told anew: only its first gathering is saved on its own.
-    return record if old else world.records.save(record, claim)
+    return compose(material, world.settings, precedents, world.tuning() if world.tuning else NONE, policy)
 
 
 def _gathered(
@@ -392,11 +396,4 @@ def _gathered(
 
 def _burst(world: World, record_id: str) -> Burst:
     """The record's findings in groups, read page by page."""
-
-    def pages() -> Iterator[tuple[RecordedFinding, ...]]:
-        after = ""
-        while page := world.records.findings_page(record_id, after=after):
-            yield page
-            after = page[-1].key
-
-    return burst(pages())
+    return burst(pages_of(world.records, record_id))

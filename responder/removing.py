@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from responder.compose import NOTHING_DONE, finish
+from responder.compose import NOTHING_DONE, finish, policy_of
 from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
 from responder.evidence import Found, Pod
 from responder.looking import MAY_YET_SEND, STILL_RUNS, look
 from responder.policy import ProjectPolicy
-from responder.ports import Access, Acting, Claim, Intended, Intent, Kubernetes, Limit, Remover, World
+from responder.ports import Access, Acting, Brake, Claim, Intended, Intent, Kubernetes, Limit, Remover, World
 from responder.record import FINAL, Action, Outcome, OutcomeKind, Record
 from responder.watching import compiles_again, replacement
 
@@ -178,14 +178,9 @@ def _watched(world: World, acting: Acting, claim: Claim, record: Record, kube: K
     if new is not None:
         new = new.model_copy(update={"compiles_again": again})
     outcome = record.outcome.model_copy(update={"replacement": new})
-    project = _project(world, record)
+    project = policy_of(world).of_subject(record.provenance.subject)
     over = sent + timedelta(minutes=project.watch_minutes if project else 0)
     return closed(world, claim, record.model_copy(update={"outcome": outcome}), due=over if now < over else None)
-
-
-def _project(world: World, record: Record) -> ProjectPolicy | None:
-    subject = record.provenance.subject
-    return world.policy().of(subject.project_id, subject.project_number) if world.policy else None
 
 
 # --- what did not happen ----------------------------------------------------------------------------------------------
@@ -212,10 +207,10 @@ def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:
 
 def _refused(world: World, acting: Acting, claim: Claim, record: Record, error: Refused) -> Record:
     """The API server said no: nothing happened, and it is not asked again."""
-    done, kind = _there(acting, key_of(record)), "gone" if error.why == "not_found" else "failed"
-    outcome = Outcome(
-        kind=_kind(kind), detail=error.detail + (f" ({error.mend})" if error.mend else ""), at=world.now()
-    )
+    done = _there(acting, key_of(record))
+    kind: OutcomeKind = "gone" if error.why == "not_found" else "failed"
+    detail = error.detail + (f" ({error.mend})" if error.mend else "")
+    outcome = Outcome(kind=kind, detail=detail, at=world.now())
     acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
     world.records.count(f"act.{outcome.kind}")
     return closed(world, claim, told(acting, record, outcome, done), due=None)
@@ -223,10 +218,9 @@ def _refused(world: World, acting: Acting, claim: Claim, record: Record, error: 
 
 def _let_go(acting: Acting, record: Record) -> None:
     """The brake, asked in the last moment before the request; one that cannot be read is on."""
-    try:
-        brake = acting.actions.brake(record.provenance.subject.project_id)
-    except StoreError:
-        raise _NotNowError("the brake could not be read, which counts as on") from None
+    brake, is_known = brake_of(acting, record)
+    if not is_known:
+        raise _NotNowError("the brake could not be read, which counts as on")
     if brake is not None:
         raise _NotNowError("the brake was pulled")
 
@@ -287,6 +281,14 @@ def answered_before(acting: Acting, record: Record) -> str | None:
         return None
     found = acting.actions.answered(traits.owner, traits.image_digest)
     return "" if found == key_of(record) else found
+
+
+def brake_of(acting: Acting, record: Record) -> tuple[Brake | None, bool]:
+    """The brake that is on for the record's project, and whether it could be read: one that could not counts as on."""
+    try:
+        return acting.actions.brake(record.provenance.subject.project_id), True
+    except StoreError:
+        return None, False
 
 
 def access(world: World, record: Record) -> Access:

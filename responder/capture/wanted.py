@@ -18,9 +18,6 @@ from responder.finding import Process
 from responder.record import RecordedFinding, Role
 
 MOST_FILES: Final = 64
-MOST_BYTES_OF_FILE: Final = 32 * 1024 * 1024
-MOST_BYTES: Final = 128 * 1024 * 1024
-MOST_SECONDS: Final = 120
 MOST_LEFT_OUT: Final = 200
 """Paths that are listed as left out; a last line counts the others."""
 

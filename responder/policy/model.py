@@ -17,7 +17,7 @@ from pydantic import (
 
 from responder import names
 from responder.evidence import Evidence, Model
-from responder.record import Mode
+from responder.record import Mode, Subject
 
 OwnerKind = Literal["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob"]
 """What may own a pod that is deleted. A bare pod has no owner and cannot be named: it would be gone for good."""
@@ -167,6 +167,10 @@ class Policy(_Strict):
             if (project.id, project.number) == (project_id, number):
                 return project
         return None
+
+    def of_subject(self, subject: Subject) -> ProjectPolicy | None:
+        """The same for the project of a record."""
+        return self.of(subject.project_id, subject.project_number)
 
 
 NONE: Final = Policy()

@@ -24,6 +24,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import StoreError
+from responder.record import FINAL
 from responder.stores import actions_words as words
 from responder.stores.firestore_calls import Asked, Change, Conflict, Create, Database, Path, Row, Write
 from responder.stores.firestore_queries import Query
@@ -168,7 +169,7 @@ class FirestoreActions:
                 raise _no_intent()
             if head.data["state"] == "settled" or head.data["written"] == mark:
                 return
-            state = "settled" if outcome in words.FINAL else head.data["state"]
+            state = "settled" if outcome in FINAL else head.data["state"]
             data = {"state": state, "outcome": short(outcome), "written": mark}
             if self._commit(*_stepped(path, head, data, words.seen_step(state, outcome, detail, now))):
                 return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import StoreError
+from responder.record import FINAL
 from responder.stores import actions_words as words
 from responder.stores.file import File
 from responder.stores.tables import Schema
@@ -180,7 +181,7 @@ class SqliteActions:
             found = _there(db, key)
             if found.state == "settled":
                 return
-            state = "settled" if outcome in words.FINAL else found.state
+            state = "settled" if outcome in FINAL else found.state
             db.execute("UPDATE intents SET state = ?, outcome = ? WHERE key = ?", (state, clean(outcome), clean(key)))
             _step(db, key, words.seen_step(state, outcome, detail, now))
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from responder.ports import Limit
 
-FINAL: Final = frozenset({"deleted", "gone", "replaced", "failed"})
-"""Outcomes that do not change any more; `terminating` and `unknown` are looked at again."""
-
 INTENT: Final = tuple(one.name for one in fields(Intent))
 APPROVAL: Final = tuple(one.name for one in fields(Approval))
 BRAKE: Final = ("on", "project", "why", "by", "at")
