@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from responder import settings as settings_module
 from responder.errors import SettingsError, Unanswered
 from responder.policing import Policed
+from responder.reread import Reread
 
 if TYPE_CHECKING:
     from responder.doctor.ports import Case
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     Wrap = Callable[[str, Any], Any]
 
 _lock = threading.RLock()
-_TUNED_SECONDS = 60.0
 
 
 def utc_now() -> datetime:
@@ -384,25 +384,16 @@ def _rest(google: Google, name: str) -> Any:
     return getattr(rest, name)(google)
 
 
-class _Tuned:
+class _Tuned(Reread["Tuning"]):
     """What `triage.toml` says, read again once a minute; a file that cannot be read is said in each record."""
 
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._read: Tuning | None = None
-        self._until = 0.0
-
-    def __call__(self) -> Tuning:
-        """The tuning in force."""
+    def _read(self, path: Path) -> Tuning:
         from responder.triage.tuning import Tuning, read  # noqa: PLC0415 - pydantic only once it is needed
 
-        if self._read is None or time.monotonic() >= self._until:
-            self._until = time.monotonic() + _TUNED_SECONDS
-            try:
-                self._read = read(self._path.read_text(encoding="utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                self._read = Tuning(problem=f"triage.toml cannot be read: {type(error).__name__}")
-        return self._read
+        try:
+            return read(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            return Tuning(problem=f"triage.toml cannot be read: {type(error).__name__}")
 
 
 class _Connections:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from responder import wiring
-from responder.policing import SECONDS, Policed
+from responder.policing import Policed
+from responder.reread import SECONDS
 from responder.settings import Settings
 
 GOOD = b'[[project]]\nid = "acme-shop-prod"\nnumber = "415104041262"\nremediate = "auto"\n'
