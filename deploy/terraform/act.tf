@@ -4,6 +4,19 @@
 locals {
   has_actions = var.with_act
   act         = var.with_act ? { act = true } : {}
+  acting = { for key in keys(local.act) : key => {
+    description = "The id of a record in; what policy allows is done, and looked at."
+    account     = google_service_account.act[key].email
+    settings = merge(local.settings, {
+      RESPONDER_ACTIONS    = "firestore:${var.project}/${google_firestore_database.actions[0].name}"
+      RESPONDER_EVIDENCE   = "gs://${google_storage_bucket.evidence[0].name}"
+      RESPONDER_COLLECTOR  = google_service_account.collector[key].email
+      RESPONDER_REMEDIATOR = google_service_account.remediator[key].email
+    })
+    concurrency = 8
+    seconds     = 540
+    instances   = 2
+  } }
 }
 
 resource "google_service_account" "act" {
@@ -98,13 +111,13 @@ resource "google_pubsub_subscription" "actions" {
     max_delivery_attempts = 10
   }
   push_config {
-    push_endpoint = google_cloudfunctions2_function.act["act"].service_config[0].uri
+    push_endpoint = google_cloudfunctions2_function.this["act"].service_config[0].uri
     oidc_token {
       service_account_email = google_service_account.invoker.email
-      audience              = google_cloudfunctions2_function.act["act"].service_config[0].uri
+      audience              = google_cloudfunctions2_function.this["act"].service_config[0].uri
     }
   }
-  depends_on = [google_cloud_run_v2_service_iam_member.act, google_service_account_iam_member.pubsub_token]
+  depends_on = [google_cloud_run_v2_service_iam_member.this, google_service_account_iam_member.pubsub_token]
 }
 
 resource "google_pubsub_subscription_iam_member" "actions_forwarding" {
@@ -113,81 +126,6 @@ resource "google_pubsub_subscription_iam_member" "actions_forwarding" {
   subscription = google_pubsub_subscription.actions[0].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub
-}
-
-resource "google_cloudfunctions2_function" "act" {
-  for_each     = local.act
-  project      = var.project
-  location     = var.region
-  name         = "${var.name}-act"
-  description  = "The id of a record in; what policy allows is done, and looked at."
-  kms_key_name = var.kms_key == "" ? null : var.kms_key
-  labels       = local.labels
-  build_config {
-    runtime           = "python313"
-    entry_point       = "act"
-    service_account   = google_service_account.build.id
-    docker_repository = google_artifact_registry_repository.functions.id
-    source {
-      storage_source {
-        bucket = google_storage_bucket.source.name
-        object = google_storage_bucket_object.source.name
-      }
-    }
-    automatic_update_policy {}
-  }
-  service_config {
-    service_account_email = google_service_account.act[each.key].email
-    environment_variables = merge(local.settings, {
-      RESPONDER_ACTIONS    = "firestore:${var.project}/${google_firestore_database.actions[0].name}"
-      RESPONDER_EVIDENCE   = "gs://${google_storage_bucket.evidence[0].name}"
-      RESPONDER_COLLECTOR  = google_service_account.collector[each.key].email
-      RESPONDER_REMEDIATOR = google_service_account.remediator[each.key].email
-      THREADS              = "8"
-    })
-    available_cpu                    = "1"
-    available_memory                 = "1Gi"
-    timeout_seconds                  = 540
-    max_instance_request_concurrency = 8
-    min_instance_count               = 0
-    max_instance_count               = 2
-    ingress_settings                 = "ALLOW_INTERNAL_ONLY"
-    all_traffic_on_latest_revision   = true
-    direct_vpc_egress                = var.network == null ? null : "VPC_EGRESS_PRIVATE_RANGES_ONLY"
-    dynamic "direct_vpc_network_interface" {
-      for_each = var.network == null ? [] : [var.network]
-      content {
-        network    = direct_vpc_network_interface.value.network
-        subnetwork = direct_vpc_network_interface.value.subnetwork
-      }
-    }
-    dynamic "secret_volumes" {
-      for_each = local.files
-      content {
-        mount_path = secret_volumes.value.folder
-        project_id = var.project
-        secret     = google_secret_manager_secret.files[secret_volumes.key].secret_id
-        versions {
-          path    = secret_volumes.value.file
-          version = "latest"
-        }
-      }
-    }
-  }
-  depends_on = [
-    google_artifact_registry_repository_iam_member.build, google_project_iam_member.build_logs, google_storage_bucket_iam_member.build,
-    google_secret_manager_secret_version.files, google_secret_manager_secret_iam_member.files,
-    google_project_iam_member.records, google_project_iam_member.actions,
-  ]
-}
-
-resource "google_cloud_run_v2_service_iam_member" "act" {
-  for_each = local.act
-  project  = var.project
-  location = var.region
-  name     = google_cloudfunctions2_function.act[each.key].name
-  role     = "roles/run.invoker"
-  member   = google_service_account.invoker.member
 }
 
 # ---- evidence ----

@@ -2,10 +2,7 @@
 
 locals {
   # The functions' own lines: Cloud Run writes what they print under the name of the service.
-  services = join(" OR ", [for one in concat(
-    [google_cloudfunctions2_function.respond.name, google_cloudfunctions2_function.sweep.name],
-    [for one in google_cloudfunctions2_function.act : one.name],
-  ) : "resource.labels.service_name=\"${one}\""])
+  services     = join(" OR ", [for one in google_cloudfunctions2_function.this : "resource.labels.service_name=\"${one.name}\""])
   of_functions = "resource.type=\"cloud_run_revision\" AND (${local.services})"
 
   # The sources of a record; a denied one is counted as gaps.SOURCE.denied.

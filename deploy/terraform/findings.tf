@@ -131,13 +131,13 @@ resource "google_pubsub_subscription" "findings" {
     max_delivery_attempts = 10
   }
   push_config {
-    push_endpoint = google_cloudfunctions2_function.respond.service_config[0].uri
+    push_endpoint = google_cloudfunctions2_function.this["respond"].service_config[0].uri
     oidc_token {
       service_account_email = google_service_account.invoker.email
-      audience              = google_cloudfunctions2_function.respond.service_config[0].uri
+      audience              = google_cloudfunctions2_function.this["respond"].service_config[0].uri
     }
   }
-  depends_on = [google_cloud_run_v2_service_iam_member.respond, google_service_account_iam_member.pubsub_token]
+  depends_on = [google_cloud_run_v2_service_iam_member.this, google_service_account_iam_member.pubsub_token]
 }
 
 # Without this the service agent cannot acknowledge what it forwards, and the message goes round for ever.

@@ -31,9 +31,30 @@ locals {
     { for topic in google_pubsub_topic.actions : "RESPONDER_ACTION_TOPIC" => topic.id },
   )
 
-  # A function answers THREADS requests at once; a platform that sends more makes them wait for a thread.
-  # 80 at once took 77 MB of the host, and 0.4 s of processor each; a whole processor is the least for more than one.
-  concurrency = 80
+  # What the functions differ in. A function answers THREADS requests at once, as many as `concurrency`: a platform that
+  # sends more makes them wait for a thread. `seconds` is the most that one may take.
+  functions = merge(
+    {
+      respond = {
+        description = "One notification of Security Command Center in, one record for each container out."
+        account     = google_service_account.respond.email
+        settings    = local.reading
+        # 80 at once took 77 MB of the host, and 0.4 s of processor each; a whole processor is the least for more than one.
+        concurrency = 80
+        seconds     = min(540, var.deadline_seconds + 60)
+        instances   = var.max_instances
+      }
+      sweep = {
+        description = "Once a minute: goes on with what was left, asks anew, finds what never came."
+        account     = google_service_account.sweep.email
+        settings    = local.reading
+        concurrency = 4
+        seconds     = 600 # it begins nothing new after four minutes, and ends what it has begun
+        instances   = 2   # two sweeps at once do no harm, and more are of no use
+      }
+    },
+    local.acting,
+  )
 }
 
 resource "google_storage_bucket" "source" {
@@ -98,16 +119,17 @@ resource "google_secret_manager_secret_iam_member" "files" {
   member    = local.record_keepers[each.value[1]]
 }
 
-resource "google_cloudfunctions2_function" "respond" {
+resource "google_cloudfunctions2_function" "this" {
+  for_each     = local.functions
   project      = var.project
   location     = var.region
-  name         = "${var.name}-respond"
-  description  = "One notification of Security Command Center in, one record for each container out."
+  name         = "${var.name}-${each.key}"
+  description  = each.value.description
   kms_key_name = var.kms_key == "" ? null : var.kms_key
   labels       = local.labels
   build_config {
     runtime           = "python313"
-    entry_point       = "respond"
+    entry_point       = each.key
     service_account   = google_service_account.build.id
     docker_repository = google_artifact_registry_repository.functions.id
     source {
@@ -119,14 +141,14 @@ resource "google_cloudfunctions2_function" "respond" {
     automatic_update_policy {}
   }
   service_config {
-    service_account_email            = google_service_account.respond.email
-    environment_variables            = merge(local.reading, { THREADS = tostring(local.concurrency) })
+    service_account_email            = each.value.account
+    environment_variables            = merge(each.value.settings, { THREADS = tostring(each.value.concurrency) })
     available_cpu                    = "1"
     available_memory                 = "1Gi"
-    timeout_seconds                  = min(540, var.deadline_seconds + 60)
-    max_instance_request_concurrency = local.concurrency
+    timeout_seconds                  = each.value.seconds
+    max_instance_request_concurrency = each.value.concurrency
     min_instance_count               = 0
-    max_instance_count               = var.max_instances
+    max_instance_count               = each.value.instances
     ingress_settings                 = "ALLOW_INTERNAL_ONLY"
     all_traffic_on_latest_revision   = true
     direct_vpc_egress                = var.network == null ? null : "VPC_EGRESS_PRIVATE_RANGES_ONLY"
@@ -152,82 +174,16 @@ resource "google_cloudfunctions2_function" "respond" {
   }
   depends_on = [
     google_artifact_registry_repository_iam_member.build, google_project_iam_member.build_logs, google_storage_bucket_iam_member.build,
-    google_secret_manager_secret_version.files, google_secret_manager_secret_iam_member.files, google_project_iam_member.records,
-    google_firestore_index.records,
+    google_secret_manager_secret_version.files, google_secret_manager_secret_iam_member.files,
+    google_project_iam_member.records, google_project_iam_member.actions, google_firestore_index.records,
   ]
 }
 
-resource "google_cloudfunctions2_function" "sweep" {
-  project      = var.project
-  location     = var.region
-  name         = "${var.name}-sweep"
-  description  = "Once a minute: goes on with what was left, asks anew, finds what never came."
-  kms_key_name = var.kms_key == "" ? null : var.kms_key
-  labels       = local.labels
-  build_config {
-    runtime           = "python313"
-    entry_point       = "sweep"
-    service_account   = google_service_account.build.id
-    docker_repository = google_artifact_registry_repository.functions.id
-    source {
-      storage_source {
-        bucket = google_storage_bucket.source.name
-        object = google_storage_bucket_object.source.name
-      }
-    }
-    automatic_update_policy {}
-  }
-  service_config {
-    service_account_email            = google_service_account.sweep.email
-    environment_variables            = merge(local.reading, { THREADS = "4" })
-    available_cpu                    = "1"
-    available_memory                 = "1Gi"
-    timeout_seconds                  = 600 # it begins nothing new after four minutes, and ends what it has begun
-    max_instance_request_concurrency = 4
-    min_instance_count               = 0
-    max_instance_count               = 2 # two sweeps at once do no harm, and more are of no use
-    ingress_settings                 = "ALLOW_INTERNAL_ONLY"
-    all_traffic_on_latest_revision   = true
-    direct_vpc_egress                = var.network == null ? null : "VPC_EGRESS_PRIVATE_RANGES_ONLY"
-    dynamic "direct_vpc_network_interface" {
-      for_each = var.network == null ? [] : [var.network]
-      content {
-        network    = direct_vpc_network_interface.value.network
-        subnetwork = direct_vpc_network_interface.value.subnetwork
-      }
-    }
-    dynamic "secret_volumes" {
-      for_each = local.files
-      content {
-        mount_path = secret_volumes.value.folder
-        project_id = var.project
-        secret     = google_secret_manager_secret.files[secret_volumes.key].secret_id
-        versions {
-          path    = secret_volumes.value.file
-          version = "latest"
-        }
-      }
-    }
-  }
-  depends_on = [
-    google_artifact_registry_repository_iam_member.build, google_project_iam_member.build_logs, google_storage_bucket_iam_member.build,
-    google_secret_manager_secret_version.files, google_secret_manager_secret_iam_member.files, google_project_iam_member.records,
-    google_firestore_index.records,
-  ]
-}
-
-resource "google_cloud_run_v2_service_iam_member" "respond" {
+resource "google_cloud_run_v2_service_iam_member" "this" {
+  for_each = google_cloudfunctions2_function.this
   project  = var.project
   location = var.region
-  name     = google_cloudfunctions2_function.respond.name
-  role     = "roles/run.invoker"
-  member   = google_service_account.invoker.member
-}
-
-resource "google_cloud_run_v2_service_iam_member" "sweep" {
-  project  = var.project
-  location = var.region
-  name     = google_cloudfunctions2_function.sweep.name
+  name     = each.value.name
   role     = "roles/run.invoker"
   member   = google_service_account.invoker.member
 }
@@ -245,11 +201,11 @@ resource "google_cloud_scheduler_job" "sweep" {
   }
   http_target {
     http_method = "POST"
-    uri         = google_cloudfunctions2_function.sweep.service_config[0].uri
+    uri         = google_cloudfunctions2_function.this["sweep"].service_config[0].uri
     oidc_token {
       service_account_email = google_service_account.invoker.email
-      audience              = google_cloudfunctions2_function.sweep.service_config[0].uri
+      audience              = google_cloudfunctions2_function.this["sweep"].service_config[0].uri
     }
   }
-  depends_on = [google_cloud_run_v2_service_iam_member.sweep]
+  depends_on = [google_cloud_run_v2_service_iam_member.this]
 }

@@ -54,14 +54,15 @@ def test_each_function_is_internal_has_its_own_account_and_as_many_threads_as_re
     plans: dict[str, Any], example: str
 ) -> None:
     found = of(plans[example], "google_cloudfunctions2_function")
-    assert set(found) == {"respond", "sweep"} | ({'act["act"]'} if example == "organization" else set())
-    for name, one in found.items():
+    names = {"respond", "sweep"} | ({"act"} if example == "organization" else set())
+    assert set(found) == {f'this["{name}"]' for name in names}
+    for address, one in found.items():
         config = one["service_config"][0]
         assert config["ingress_settings"] == "ALLOW_INTERNAL_ONLY"
         assert config["min_instance_count"] == 0
         assert config["environment_variables"]["THREADS"] == str(config["max_instance_request_concurrency"])
         assert one["build_config"][0]["runtime"] == "python313"
-        assert one["build_config"][0]["entry_point"] == name.partition("[")[0]
+        assert one["build_config"][0]["entry_point"] == address.split('"')[1]
         assert config["timeout_seconds"] <= 600
     accounts = {one["account_id"] for one in of(plans[example], "google_service_account").values()}
     assert accounts == {f"responder-{word}" for word in ("respond", "sweep", "invoker", "build")} | (
@@ -71,13 +72,14 @@ def test_each_function_is_internal_has_its_own_account_and_as_many_threads_as_re
 
 @each_example
 def test_the_environment_of_each_function_is_one_that_it_starts_with(plans: dict[str, Any], example: str) -> None:
-    for name, one in of(plans[example], "google_cloudfunctions2_function").items():
+    for address, one in of(plans[example], "google_cloudfunctions2_function").items():
+        name = address.split('"')[1]
         given = one["service_config"][0]["environment_variables"] | {"K_SERVICE": name}
         # What is known after apply only is not in the plan: the topics' names.
         read = settings.read(given)
         assert read.store == "firestore:acme-sec/responder-records"
         assert read.read_only is (name in {"respond", "sweep"})
-        assert bool(read.actions) is (name == 'act["act"]')
+        assert bool(read.actions) is (name == "act")
 
 
 @each_example

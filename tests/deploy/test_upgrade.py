@@ -29,9 +29,9 @@ def test_a_second_plan_is_empty_and_other_code_changes_the_functions_alone(
     (module.parents[1] / "dist" / "functions.zip").write_bytes(b"other functions")
     other = core.run(folder, "plan", "-detailed-exitcode", "-no-color", *given)
     assert other.code == 2
-    changed = set(re.findall(r"# module\.responder\.(\w+\.\w+)\S* (?:will|must) be", other.said))
-    functions = {f"google_cloudfunctions2_function.{name}" for name in ("respond", "sweep")}
-    functions |= {"google_cloudfunctions2_function.act"} if example == "organization" else set()
+    changed = set(re.findall(r'# module\.responder\.(\w+\.\w+(?:\["\w+"\])?)\S* (?:will|must) be', other.said))
+    names = ("respond", "sweep", "act") if example == "organization" else ("respond", "sweep")
+    functions = {f'google_cloudfunctions2_function.this["{name}"]' for name in names}
     assert changed == {"google_storage_bucket_object.source"} | functions
 
 

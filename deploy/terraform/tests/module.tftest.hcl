@@ -15,11 +15,11 @@ variables {
 run "reads_only_unless_asked" {
   command = apply
   assert {
-    condition     = length(google_cloudfunctions2_function.act) == 0 && length(google_firestore_database.actions) == 0
+    condition     = !contains(keys(google_cloudfunctions2_function.this), "act") && length(google_firestore_database.actions) == 0
     error_message = "Nothing that acts may be there by default."
   }
   assert {
-    condition     = google_cloudfunctions2_function.respond.service_config[0].environment_variables.RESPONDER_READ_ONLY == "true"
+    condition     = google_cloudfunctions2_function.this["respond"].service_config[0].environment_variables.RESPONDER_READ_ONLY == "true"
     error_message = "respond must be built without anything that changes a pod."
   }
   assert {
@@ -43,15 +43,15 @@ run "act_is_asked_for" {
     policy_file = "examples/organization/policy.toml"
   }
   assert {
-    condition     = google_cloudfunctions2_function.act["act"].service_config[0].environment_variables.RESPONDER_ACTIONS == "firestore:acme-sec/responder-actions"
+    condition     = google_cloudfunctions2_function.this["act"].service_config[0].environment_variables.RESPONDER_ACTIONS == "firestore:acme-sec/responder-actions"
     error_message = "act must have the second store."
   }
   assert {
-    condition     = !contains(keys(google_cloudfunctions2_function.respond.service_config[0].environment_variables), "RESPONDER_ACTIONS")
+    condition     = !contains(keys(google_cloudfunctions2_function.this["respond"].service_config[0].environment_variables), "RESPONDER_ACTIONS")
     error_message = "respond must not have the second store."
   }
   assert {
-    condition     = google_cloudfunctions2_function.respond.service_config[0].environment_variables.RESPONDER_ACTION_TOPIC == google_pubsub_topic.actions[0].id
+    condition     = google_cloudfunctions2_function.this["respond"].service_config[0].environment_variables.RESPONDER_ACTION_TOPIC == google_pubsub_topic.actions[0].id
     error_message = "respond must be able to ask act."
   }
   assert {
@@ -155,7 +155,7 @@ run "findings_are_marked_where_it_is_asked_for" {
     error_message = "respond and sweep mark, and read the address."
   }
   assert {
-    condition     = google_cloudfunctions2_function.sweep.service_config[0].environment_variables.RESPONDER_NOTICES == "/etc/responder/notices/notices.toml"
+    condition     = google_cloudfunctions2_function.this["sweep"].service_config[0].environment_variables.RESPONDER_NOTICES == "/etc/responder/notices/notices.toml"
     error_message = "The file must be told."
   }
 }
@@ -174,7 +174,7 @@ run "a_private_network_for_the_way_out" {
     network = { network = "shared", subnetwork = "responder" }
   }
   assert {
-    condition     = google_cloudfunctions2_function.respond.service_config[0].direct_vpc_network_interface[0].subnetwork == "responder"
+    condition     = google_cloudfunctions2_function.this["respond"].service_config[0].direct_vpc_network_interface[0].subnetwork == "responder"
     error_message = "respond must go out through the subnetwork."
   }
 }
