@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from responder.errors import Refused
 from responder.ports import Actions, Approval, Brake, Intended, Intent, Limit
 from responder.stores.actions import opened_actions
+from tests.stores.racing import race
 
 NOW = datetime(2026, 11, 20, 9, 42, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -89,13 +89,6 @@ def approved(actions: Actions, binding: str = "b-1", **changes: Any) -> Approval
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-def _race(place: str, gate: Any, answers: Any, act: Callable[[Actions, int], Any], n: int) -> None:
-    store = opened_actions(place)
-    gate.wait()
-    answers.put(act(store, n))
-    store.close()
-
-
 def _intend_it(store: Actions, n: int) -> tuple[str, str]:
     found = kept(store.intend(an_intent(0, record_id=f"r-{n}"), THREE))
     return found.intent.record_id, found.state
@@ -121,18 +114,6 @@ def _storm(store: Actions, n: int) -> list[str]:
     numbers = [(one + n * 100) % 200 for one in range(200)]
     found = [store.intend(an_intent(one, owner=one % 50), THREE) for one in numbers]
     return sorted(one.intent.key for one in found if isinstance(one, Intended))
-
-
-def race(place: str, act: Callable[[Actions, int], Any], processes: int = 8) -> list[Any]:
-    context = multiprocessing.get_context("spawn")
-    gate, answers = context.Barrier(processes), context.Queue()
-    started = [context.Process(target=_race, args=(place, gate, answers, act, n)) for n in range(processes)]
-    for process in started:
-        process.start()
-    found = [answers.get(timeout=120) for _ in started]
-    for process in started:
-        process.join()
-    return found
 
 
 _INTEND_FOREVER = """
@@ -472,7 +453,7 @@ class ActionsContract:
 
     @pytest.mark.slow
     def test_eight_processes_with_one_key_keep_one_intent(self, place: str) -> None:
-        found = race(place, _intend_it)
+        found = race(place, opened_actions, _intend_it)
         assert len(set(found)) == 1
         store = opened_actions(place)
         assert [one.intent.record_id for one in store.intents()] == [found[0][0]]
@@ -481,25 +462,25 @@ class ActionsContract:
     @pytest.mark.slow
     def test_of_eight_processes_one_may_send(self, actions: Actions, place: str) -> None:
         began(actions)
-        assert sorted(race(place, _send_it)) == [False] * 7 + [True]
-        assert race(place, _send_it, 2) == [False, False]
+        assert sorted(race(place, opened_actions, _send_it)) == [False] * 7 + [True]
+        assert race(place, opened_actions, _send_it, 2) == [False, False]
 
     @pytest.mark.slow
     def test_of_eight_processes_one_spends_an_approval(self, actions: Actions, place: str) -> None:
         approved(actions)
-        assert sorted(race(place, _use_it)) == [False] * 7 + [True]
+        assert sorted(race(place, opened_actions, _use_it)) == [False] * 7 + [True]
 
     @pytest.mark.slow
     def test_of_eight_processes_one_answers_a_question(self, actions: Actions, place: str) -> None:
         actions.ask(a_question())
-        (by,) = (one for one in race(place, _answer_it) if one)
+        (by,) = (one for one in race(place, opened_actions, _answer_it) if one)
         found = actions.approval("b-1")
         assert found is not None
         assert found.by == by
 
     @pytest.mark.slow
     def test_two_processes_with_200_intents_keep_exactly_three(self, actions: Actions, place: str) -> None:
-        found = race(place, _storm, 2)
+        found = race(place, opened_actions, _storm, 2)
         keys = sorted(one.intent.key for one in actions.intents(limit=500))
         assert len(keys) == 3
         assert sorted(set(itertools.chain(*found))) == keys

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from responder.ports import Claim, RecordQuery, Records, Rejected
 from responder.record import Gap, Notice, Record, ReviewEntry, Traits, Triage
 from responder.stores import opened
 from tests.builders import EVENT_TIME, TARGET, a_delivery, a_finding, a_record, a_recorded
+from tests.stores.racing import race
 
 LEASE = timedelta(seconds=90)
 NOW = datetime(2026, 11, 20, 9, 42, tzinfo=UTC)
@@ -111,11 +111,8 @@ def pages(records: Records, record_id: str, limit: int) -> Iterator[list[str]]:
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-def _race(place: str, gate: Any, answers: Any, act: Callable[[Records, int], Any], n: int) -> None:
-    store = opened(place, now=lambda: NOW)
-    gate.wait()
-    answers.put(act(store, n))
-    store.close()
+def _opened(place: str) -> Records:
+    return opened(place, now=lambda: NOW)
 
 
 def _open_it(store: Records, n: int) -> tuple[str, str]:
@@ -131,18 +128,6 @@ def _admit_it(store: Records, n: int) -> str:
 def _claim_it(store: Records, n: int) -> int:
     claim = store.claim(admitted(store), f"m-{n}", LEASE, NOW)
     return claim.token if claim else 0
-
-
-def race(place: str, act: Callable[[Records, int], Any], processes: int = 8) -> list[Any]:
-    context = multiprocessing.get_context("spawn")
-    gate, answers = context.Barrier(processes), context.Queue()
-    started = [context.Process(target=_race, args=(place, gate, answers, act, n)) for n in range(processes)]
-    for process in started:
-        process.start()
-    found = [answers.get(timeout=120) for _ in started]
-    for process in started:
-        process.join()
-    return found
 
 
 _WRITE_FOREVER = """
@@ -432,18 +417,18 @@ class RecordsContract:
 
     @pytest.mark.slow
     def test_of_eight_processes_that_claim_one_record_one_has_it(self, place: str) -> None:
-        assert sorted(race(place, _claim_it)) == [0] * 7 + [1]
+        assert sorted(race(place, _opened, _claim_it)) == [0] * 7 + [1]
 
     @pytest.mark.slow
     def test_eight_processes_that_open_one_record_make_one_in_a_store_that_was_not_there(self, place: str) -> None:
-        found = race(place, _open_it)
+        found = race(place, _opened, _open_it)
         assert {kind for kind, _ in found} == {"new"}
         (record_id,) = {record_id for _, record_id in found}
         assert len(opened(place, now=Watch()).findings(record_id)) == 8
 
     @pytest.mark.slow
     def test_of_eight_processes_with_the_same_finding_one_has_a_new_one(self, place: str) -> None:
-        assert sorted(race(place, _admit_it)) == ["duplicate"] * 7 + ["new"]
+        assert sorted(race(place, _opened, _admit_it)) == ["duplicate"] * 7 + ["new"]
 
     @pytest.mark.slow
     def test_a_process_that_is_killed_while_it_writes_leaves_a_store_with_all_that_it_said(self, place: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,18 +30,6 @@ from tests.stores.actions_contract import (
 
 _numbers = itertools.count()
 _needs_the_emulator = pytest.mark.skipif(not emulators.available("firestore"), reason=emulators.missing("firestore"))
-
-
-@pytest.fixture(scope="module")
-def firestore() -> Iterator[emulators.Emulator]:
-    """The emulator, where the client looks for it."""
-    with emulators.running("firestore") as emulator:
-        os.environ.update(emulator.environ)
-        try:
-            yield emulator
-        finally:
-            for name in emulator.environ:
-                del os.environ[name]
 
 
 @_needs_the_emulator

@@ -39,18 +39,6 @@ pytestmark = pytest.mark.skipif(not emulators.available("firestore"), reason=emu
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def firestore() -> Iterator[emulators.Emulator]:
-    """The emulator, where the client looks for it."""
-    with emulators.running("firestore") as emulator:
-        os.environ.update(emulator.environ)
-        try:
-            yield emulator
-        finally:
-            for name in emulator.environ:
-                del os.environ[name]
-
-
 @pytest.mark.usefixtures("firestore")
 class TestFirestore(RecordsContract):
     @pytest.fixture
