@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from responder.decision import Situation, decide, would
@@ -214,7 +214,8 @@ def situation(facts: Facts) -> Situation:
 def all_is_so(f: Facts) -> bool:
     """The oracle: what the policy's reader would say, of the facts alone."""
     rank = {"malicious": 2, "suspicious": 1}
-    remain = None if f.ready is None else f.ready - 1
+    # No fewer than none remain, even where this pod was not ready either.
+    remain = None if f.ready is None else max(f.ready - 1, 0)
     captured = f.capture in {"kept", "distroless"}
     return all(
         (
@@ -239,6 +240,8 @@ def all_is_so(f: Facts) -> bool:
 
 @settings(max_examples=2000, deadline=None)
 @given(drawn())
+@example(Facts(**(GOOD | {"ready": 0, "floor": 0})))
+@example(Facts(**(GOOD | {"ready": 0, "floor": 1})))
 def test_deleted_exactly_where_all_is_so(facts: Facts) -> None:
     s = situation(facts)
     decision = decide(s)
