@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.rbac import REMEDIATOR
@@ -17,7 +16,6 @@ from lab.scenario import Scenario
 if TYPE_CHECKING:
     from responder.ports import Records
 
-TOPIC: Final = "actions"
 POINTS: Final = tuple(
     f"{call}.{side}"
     for call in (
@@ -47,19 +45,9 @@ workload = 100
 """
 
 
-def policy(folder: Path, scenario: Scenario) -> dict[str, str]:
-    """A policy that lets `act` delete in every project; the setting that names it."""
-    text = "".join(_PROJECT.format(id=one.id, number=one.number) for one in scenario.projects)
-    (folder / "policy.toml").write_text(text, encoding="utf-8")
-    return {
-        "RESPONDER_POLICY": str(folder / "policy.toml"),
-        "RESPONDER_ACTION_TOPIC": f"projects/acme-sec/topics/{TOPIC}",
-    }
-
-
-def acts(folder: Path) -> dict[str, str]:
-    """What `act` alone is given."""
-    return {"RESPONDER_ACTIONS": str(folder / "actions.db"), "RESPONDER_REMEDIATOR": REMEDIATOR}
+def policy(scenario: Scenario) -> str:
+    """A policy.toml that lets `act` delete in every project."""
+    return "".join(_PROJECT.format(id=one.id, number=one.number) for one in scenario.projects)
 
 
 def of_their_own(scenario: Scenario) -> Scenario:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from lab import acting, naive, stored
+from lab.answering import NAME, of_act, of_all
 from lab.bridge import Bridge, bridge
 from lab.crashing import POINTS, Fuses
 from lab.delivery import Topics, broker, topics
@@ -160,7 +161,7 @@ def _scene(stack: contextlib.ExitStack, plan: Plan, bad_day: Traffic, say: Say) 
     ground = acting.of_their_own(scenario(bad_day)) if plan.act else scenario(bad_day)
     running = stack.enter_context(serve_lab(TurbulentLab(ground, turbulence.next)))
     fuses = Fuses(_made(folder / "fuses"))
-    extra = acting.policy(folder, ground) if plan.act else {}
+    extra = of_all(folder, acting.policy(ground)) if plan.act else {}
     host_of = functools.partial(_function, fuses_in=folder, running=running, store=store, naive=plan.naive, pubsub=host)
     started = [
         stack.enter_context(host_of(_made(folder / f"{target}-{number}"), target=target, extra=extra))
@@ -170,9 +171,9 @@ def _scene(stack: contextlib.ExitStack, plan: Plan, bad_day: Traffic, say: Say) 
     made = stack.enter_context(topics(host, "chaos", attempts=100, deadline=60, backoff=_BACKOFF))
     answering = None
     if plan.act:
-        act = stack.enter_context(host_of(_made(folder / "act"), target="act", extra=extra | acting.acts(folder)))
+        act = stack.enter_context(host_of(_made(folder / "act"), target="act", extra=extra | of_act(folder)))
         started.append(act)
-        asked = stack.enter_context(topics(host, acting.TOPIC, attempts=100, deadline=120, backoff=_BACKOFF))
+        asked = stack.enter_context(topics(host, NAME, attempts=100, deadline=120, backoff=_BACKOFF))
         answering = stack.enter_context(bridge(asked.subscriber, asked.subscription, [act.url], at_once=_AT_ONCE))
     chance = random.Random(plan.seed)  # noqa: S311 - a schedule, no secret
     bridged = stack.enter_context(

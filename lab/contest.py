@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shlex
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,12 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import pubsub
-from lab.delivery import topics
+from lab.answering import answering
 from lab.environment import ROOT, cleaned
-from lab.rbac import COLLECTOR, REMEDIATOR
 from lab.scenario import Scenario, load
 from lab.server import Running, serve
-from lab.serving import free_port, function, post, push_body, stop, wait_for
+from lab.serving import free_port, function, listening, post, push_body
 from lab.state import Lab
 
 _FILE: Final = ROOT / "lab" / "scenarios" / "attack-web-pod.yaml"
@@ -163,28 +161,12 @@ remediate = "auto"
 capture = true
 owner_kinds = ["Deployment", "StatefulSet"]
 """
-_PATH: Final = "projects/acme-sec/topics/actions"
 
 
 @contextlib.contextmanager
 def ours(folder: Path, endpoints: dict[str, Any]) -> Iterator[str]:
     """`respond` and `act` of main.py, in a project that opted in."""
-    for name in ("respond", "act"):
-        (folder / name).mkdir()
-    (folder / "policy.toml").write_text(_POLICY, encoding="utf-8")
-    environ = {"RESPONDER_POLICY": str(folder / "policy.toml"), "RESPONDER_ACTION_TOPIC": _PATH}
-    acts = {
-        "RESPONDER_ACTIONS": str(folder / "actions.db"),
-        "RESPONDER_EVIDENCE": str(folder / "evidence"),
-        "RESPONDER_COLLECTOR": COLLECTOR,
-        "RESPONDER_REMEDIATOR": REMEDIATOR,
-    }
-    store = folder / "records.db"
-    with (
-        function(folder / "respond", endpoints, store=store, environ=environ) as respond,
-        function(folder / "act", endpoints, store=store, environ=environ | acts, target="act") as act,
-        topics(str(endpoints["pubsub"]), "actions", push_to=act.url + _PATH, backoff=(1, 5)),
-    ):
+    with answering(folder, endpoints, store=folder / "records.db", policy=_POLICY) as respond:
         yield respond.url
 
 
@@ -204,13 +186,8 @@ def by_command(command: str) -> Contestant:
         port, file = free_port(), folder / "endpoints.json"
         file.write_text(json.dumps(endpoints), encoding="utf-8")
         env = cleaned(os.environ) | {"PORT": str(port), "LAB_ENDPOINTS": str(file)}
-        with (folder / "contestant.log").open("wb") as log:
-            process = subprocess.Popen(shlex.split(command), env=env, stdout=log, stderr=log, start_new_session=True)
-            try:
-                wait_for(process, port, folder / "contestant.log")
-                yield f"http://127.0.0.1:{port}/"
-            finally:
-                stop(process)
+        with listening(shlex.split(command), port, env=env, log=folder / "contestant.log"):
+            yield f"http://127.0.0.1:{port}/"
 
     return contestant
 

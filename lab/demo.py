@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lab import pubsub
-from lab.delivery import topics
+from lab.answering import answering
 from lab.environment import ROOT
-from lab.rbac import COLLECTOR, REMEDIATOR
 from lab.scenario import load
 from lab.server import serve
-from lab.serving import function, post, push_body
+from lab.serving import post, push_body
 
 if TYPE_CHECKING:
     from responder.record import Record
@@ -37,7 +36,6 @@ capture = true
 remediate = "approve"
 approvers = ["{approver}"]
 """
-_PATH: Final = "projects/acme-sec/topics/actions"
 _WAIT_SECONDS: Final = 60.0
 
 
@@ -56,13 +54,9 @@ def demo() -> int:
         running = stack.enter_context(serve(scenario, json.loads(notification)))
         host = stack.enter_context(pubsub.serve())
         endpoints = running.endpoints.model_dump(mode="json") | {"pubsub": host}
-        environ = _environ()
+        policy = _POLICY.format(approver=f"{getpass.getuser()}@lab.example")
         say("starting functions-framework on the functions `respond` and `act` of main.py")
-        served = stack.enter_context(function(_FOLDER / "respond", endpoints, store=store, environ=environ))
-        acts = stack.enter_context(
-            function(_FOLDER / "act", endpoints, store=store, environ=environ | _ACTS, target="act")
-        )
-        stack.enter_context(topics(host, "actions", push_to=acts.url + _PATH, backoff=(1, 5)))
+        served = stack.enter_context(answering(_FOLDER, endpoints, store=store, policy=policy))
         say("posting the notification as Pub/Sub pushes it")
         status = post(served.url, push_body(notification, "1"))
         say(f"answered {status}: a record, and its id on the action topic, since the project opted in")
@@ -80,24 +74,8 @@ def demo() -> int:
 def _emptied() -> Path:
     """The demo's folder, without what an earlier run left: it is ours alone."""
     shutil.rmtree(_FOLDER, ignore_errors=True)
-    for name in ("respond", "act"):
-        (_FOLDER / name).mkdir(parents=True)
+    _FOLDER.mkdir()
     return _FOLDER
-
-
-_ACTS: Final = {
-    "RESPONDER_ACTIONS": str(_FOLDER / "actions.db"),
-    "RESPONDER_EVIDENCE": str(_FOLDER / "evidence"),
-    "RESPONDER_COLLECTOR": COLLECTOR,
-    "RESPONDER_REMEDIATOR": REMEDIATOR,
-}
-"""What `act` alone is given."""
-
-
-def _environ() -> dict[str, str]:
-    policy = _FOLDER / "policy.toml"
-    policy.write_text(_POLICY.format(approver=f"{getpass.getuser()}@lab.example"), encoding="utf-8")
-    return {"RESPONDER_POLICY": str(policy), "RESPONDER_ACTION_TOPIC": "projects/acme-sec/topics/actions"}
 
 
 def _acted(store: Path) -> Record | None:

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,13 +74,22 @@ def function(
     }
     command = [sys.executable, "-m", "functions_framework", "--target", target, "--source", str(source)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "function.log").open("wb") as log:
+    with listening(command, port, env=env, log=folder / "function.log") as process:
+        yield Function(f"http://127.0.0.1:{port}/", process)
+
+
+@contextlib.contextmanager
+def listening(
+    command: Sequence[str], port: int, *, env: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program once it listens on the port; it and what it started end with the block."""
+    with log.open("wb") as file:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
         try:
-            wait_for(process, port, folder / "function.log")
-            yield Function(f"http://127.0.0.1:{port}/", process)
+            _wait(process, port, log)
+            yield process
         finally:
             stop(process)
 
@@ -96,7 +105,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_for(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float = 60.0) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path, seconds: float = 60.0) -> None:
     """Until somebody listens; RuntimeError with the end of its log where nobody does."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
