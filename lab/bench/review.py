@@ -72,7 +72,7 @@ def _measured(bench: Bench, count: int) -> list[list[float]]:
     """Milliseconds of each page, by round, over a store with so many records."""
     path = bench.folder / f"queue-{count}.db"
     say(f"{QUEUE}: writing {count} records")
-    _fill(path, count)
+    fill(path, count)
     with _served(bench, path) as port:
         rounds = []
         for turn in range(bench.sizes.rounds + 1):  # the first is for warming up, and not counted
@@ -83,7 +83,7 @@ def _measured(bench: Bench, count: int) -> list[list[float]]:
 
 
 def _views(count: int) -> tuple[str, ...]:
-    """One of each kind: as it opens, filtered, sorted, searched for what is rare and for what is nowhere, far down."""
+    """One of each kind: as it opens, filtered, sorted, searched for what is rare, nowhere and everywhere, far down."""
     return (
         "/",
         "/?state=open",
@@ -92,12 +92,15 @@ def _views(count: int) -> tuple[str, ...]:
         "/?order=findings&state=open",
         f"/?q=checkout-{count // 2}x",
         "/?q=nothing-like-it",
-        f"/?after={_id(count * 9 // 10)}",
+        "/?q=checkout",
+        f"/?after={id_of(count * 9 // 10)}",
+        f"/?order=score&after={id_of(count // 2)}",
         "/?project=acme-shop-7&order=oldest",
     )
 
 
-def _id(number: int) -> str:
+def id_of(number: int) -> str:
+    """The id of the record with this number; the first is the newest."""
     return hashlib.sha256(str(number).encode()).hexdigest()[:32]
 
 
@@ -108,13 +111,14 @@ def _row(number: int) -> tuple[str | int, ...]:
     summary = f"{verdict}: gcc -O2 -o /app/build/out-{number} /app/src/main.c in shop/{pod} (shop-prod)"
     severity = "CRITICAL" if verdict == "malicious" and number % 5 == 0 else "LOW"
     return (
-        _id(number), f"s-{number}", moment, project, f"{400_000 + number % 40}", "shop-prod", "europe-west1-b", "shop",
-        pod, "checkout", "finished", verdict, _STATES[number % len(_STATES)], summary, 1 + number % 7, number % 3, 2,
-        severity, number % 101, "Deployment/checkout", _BODY,
+        id_of(number), f"s-{number}", moment, project, f"{400_000 + number % 40}", "shop-prod", "europe-west1-b",
+        "shop", pod, "checkout", "finished", verdict, _STATES[number % len(_STATES)], summary, 1 + number % 7,
+        number % 3, 2, severity, number % 101, "Deployment/checkout", _BODY,
     )  # fmt: skip
 
 
-def _fill(path: Path, count: int) -> None:
+def fill(path: Path, count: int) -> None:
+    """A record store with so many records, every kind of line among them."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         tables.prepare(db, tries=1)
         marks = ", ".join("?" * len(_COLUMNS.split(",")))

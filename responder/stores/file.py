@@ -76,6 +76,18 @@ class File:
                 raise
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Whatever is read inside is of one moment; nothing is written."""
+        with self.errors():
+            db = self.db()
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
     def turns(self) -> Iterator[None]:
         """One thread of this process after another: SQLite only asks again and again, and of eighty some starve."""
         pid, turn = self._turn

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 from responder.errors import Busy, StaleClaim, StaleRevision, StoreError
 from responder.ports import Admission, Claim, Rejected
-from responder.stores import listing, tables
+from responder.stores import sqlite_listing, tables
 from responder.stores.file import File
 from responder.stores.sqlite_tellings import SqliteTellings, text_of
 from responder.stores.words import clean, id_of_record, known_record, shifted, stamp, subject_words, trait_pairs
@@ -229,15 +229,8 @@ class SqliteRecords:
 
     def list(self, query: RecordQuery) -> Iterator[RecordLine]:
         """Records by the query, those included that nobody has investigated yet (stage `admitted`)."""
-        with self._file.errors():
-            db = self._file.db()
-            cursor = None
-            if query.after:
-                row = db.execute(listing.CURSOR, (clean(query.after),)).fetchone()
-                if row is None:
-                    return iter(())
-                cursor = dict(zip(("start", "last", "score", "findings"), row, strict=True))
-            rows = db.execute(*listing.statement(query, cursor)).fetchall()
+        with self._file.snapshot() as db:
+            rows = sqlite_listing.rows(db, query)
         return map(_documents().line_of, rows)
 
     def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:

@@ -10,9 +10,9 @@ from typing import Final
 
 from responder.errors import StoreError
 
-VERSION: Final = 4
+VERSION: Final = 5
 """`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`. 3: a list is read from one index.
-4: what was told."""
+4: what was told. 5: a list of any kind is read from an index of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ LINE: Final = (
     " verdict, state, summary, findings, gaps, stage, revision, severity, score, workload"
 )
 """The columns of a line in a list, in the order in which `documents.line_of` reads them."""
+SAID: Final = ("id", "project_id", "cluster", "namespace", "pod", "workload", "summary")
+"""The columns in which a text is looked for."""
 
 _TABLES: Final = """
 CREATE TABLE records (
@@ -131,12 +133,46 @@ ALTER TABLE records ADD COLUMN act TEXT;
 ALTER TABLE records ADD COLUMN act_due TEXT;
 {_BY_ACT}
 """
-_BY_LINE: Final = (
-    f"CREATE INDEX records_by_line ON records ({LINE.replace('id, window_start', 'window_start DESC, id')});"
-)
-"""All that a list shows, newest first: no list, however it is filtered or sorted, touches the records themselves."""
-_TO_3: Final = (
-    """
+_BY_LINE: Final = f"CREATE INDEX records_by_line ON records ({LINE.replace('id, window_start', 'window_start, id')});"
+"""All that a list shows, by time: what is looked for in many records is looked for here."""
+_BY_MORE: Final = """
+CREATE INDEX records_by_group ON records (state, verdict, severity, window_start, id);
+CREATE INDEX records_by_score ON records (state, verdict, severity, score, window_start, id);
+CREATE INDEX records_by_findings ON records (state, verdict, severity, findings, window_start, id);
+CREATE INDEX records_by_project ON records (project_id, window_start, id);
+CREATE INDEX records_by_number ON records (project_number, window_start, id);
+"""
+
+
+def _said(row: str) -> str:
+    """What a text is looked for in; no text has a unit separator in it."""
+    return " || char(31) || ".join(f"{row}.{name}" for name in SAID)
+
+
+_SEARCHED: Final = f"""
+CREATE TABLE searched (
+    n INTEGER PRIMARY KEY,
+    record_id TEXT NOT NULL UNIQUE REFERENCES records,
+    text TEXT NOT NULL
+) STRICT;
+CREATE VIRTUAL TABLE searched_index USING fts5(
+    text, content = 'searched', content_rowid = 'n', tokenize = 'trigram', columnsize = 0
+);
+CREATE TRIGGER searched_is_added AFTER INSERT ON searched
+    BEGIN INSERT INTO searched_index (rowid, text) VALUES (new.n, new.text); END;
+CREATE TRIGGER searched_is_changed AFTER UPDATE ON searched BEGIN
+    INSERT INTO searched_index (searched_index, rowid, text) VALUES ('delete', old.n, old.text);
+    INSERT INTO searched_index (rowid, text) VALUES (new.n, new.text);
+END;
+CREATE TRIGGER records_are_searched AFTER INSERT ON records
+    BEGIN INSERT INTO searched (record_id, text) VALUES (new.id, {_said("new")}); END;
+CREATE TRIGGER records_are_searched_anew AFTER UPDATE OF workload, summary ON records
+    WHEN new.summary IS NOT old.summary OR new.workload IS NOT old.workload
+    BEGIN UPDATE searched SET text = {_said("new")} WHERE record_id = new.id; END;
+"""  # noqa: S608 - our own names
+"""Every three letters that a line says of itself, with the records that have them; SQLite keeps it with each write."""
+
+_TO_3: Final = """
 ALTER TABLE records ADD COLUMN severity TEXT NOT NULL DEFAULT 'LOW';
 ALTER TABLE records ADD COLUMN score INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN workload TEXT NOT NULL DEFAULT '';
@@ -144,8 +180,6 @@ UPDATE records SET severity = COALESCE(json_extract(json, '$.triage.severity'), 
     score = COALESCE(json_extract(json, '$.triage.score'), 0) WHERE json IS NOT NULL;
 DROP INDEX records_by_time;
 """
-    + _BY_LINE
-)
 _TELLINGS: Final = """
 CREATE INDEX records_untold ON records (window_start DESC, id) WHERE told < revision;
 CREATE TABLE tellings (key TEXT PRIMARY KEY, until TEXT NOT NULL, json TEXT NOT NULL) STRICT;
@@ -159,12 +193,14 @@ UPDATE records SET told = revision;
     + _TELLINGS
 )
 """What is older than the telling is not told."""
+_SEARCH_ALL: Final = f"INSERT INTO searched (record_id, text) SELECT id, {_said('records')} FROM records;\n"  # noqa: S608 - our own names
+_TO_5: Final = "DROP INDEX IF EXISTS records_by_line;\n" + _BY_LINE + _BY_MORE + _SEARCHED + _SEARCH_ALL
 
 RECORDS: Final = Schema(
     what="record store",
     version=VERSION,
-    text=_TABLES + _BY_ACT + "\n" + _BY_LINE + "\n" + _TELLINGS,
-    upgrades={2: _TO_2, 3: _TO_3, 4: _TO_4},
+    text=_TABLES + _BY_ACT + "\n" + _BY_LINE + _BY_MORE + _TELLINGS + _SEARCHED,
+    upgrades={2: _TO_2, 3: _TO_3, 4: _TO_4, 5: _TO_5},
 )
 
 

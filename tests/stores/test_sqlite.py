@@ -15,9 +15,9 @@ import pytest
 
 from responder.errors import StoreError
 from responder.evidence import Missing
-from responder.ports import Order, RecordQuery
+from responder.ports import RecordQuery
 from responder.record import Triage
-from responder.stores import listing, tables
+from responder.stores import tables
 from responder.stores.sqlite import _TOLD, _WANTING, SqliteRecords
 from responder.stores.sqlite_tellings import _UNTOLD
 from tests.stores.contract import LEASE, NOW, ROOT, Watch, admitted, claimed, entry, saved, told
@@ -124,7 +124,12 @@ def test_a_file_of_a_later_version_is_left_alone(records: SqliteRecords, tmp_pat
         SqliteRecords(tmp_path / "records.db", now=Watch()).counters()
 
 
-_OF_VERSION_3 = (
+_OF_VERSION_4 = (
+    "DROP TRIGGER records_are_searched; DROP TRIGGER records_are_searched_anew; DROP TABLE searched_index;"
+    "DROP TABLE searched; DROP INDEX records_by_group; DROP INDEX records_by_score; DROP INDEX records_by_findings;"
+    "DROP INDEX records_by_project; DROP INDEX records_by_number;"
+)
+_OF_VERSION_3 = _OF_VERSION_4 + (
     "DROP INDEX records_untold; DROP TABLE tellings; ALTER TABLE records DROP COLUMN told;"
     "ALTER TABLE records DROP COLUMN tell_due;"
 )
@@ -187,13 +192,17 @@ def test_what_is_untold_is_found_without_a_look_at_the_other_records(records: Sq
     assert ["USING INDEX records_untold" in row[-1] for row in plan] == [True]
 
 
-@pytest.mark.parametrize("order", ["newest", "oldest", "score", "findings"])
-def test_a_list_reads_one_index_and_no_record(records: SqliteRecords, order: Order) -> None:
-    query = RecordQuery(project="p", verdict="benign", state="open", severity="LOW", text="x", order=order, since=NOW)
-    text, values = listing.statement(query, {"start": "", "last": "", "score": 0, "findings": 0})
-    plan = [row[-1] for row in records._file.db().execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()]
-    assert "USING COVERING INDEX records_by_line" in plan[0]
-    assert plan[1:] == ([] if order in {"newest", "oldest"} else ["USE TEMP B-TREE FOR ORDER BY"])
+def test_a_file_of_version_4_finds_what_it_holds_by_its_words(tmp_path: Path) -> None:
+    old = SqliteRecords(tmp_path / "records.db", now=Watch())
+    record = saved(old)
+    (line,) = old.list(RecordQuery())
+    old.close()
+    with sqlite3.connect(tmp_path / "records.db") as db:
+        db.executescript(f"{_OF_VERSION_4} PRAGMA user_version = 4;")
+    records = SqliteRecords(tmp_path / "records.db", now=Watch())
+    assert [one.id for one in records.list(RecordQuery(text=line.summary.upper(), order="score"))] == [record.id]
+    assert list(records.list(RecordQuery(text=line.summary + "x"))) == []
+    records.close()
 
 
 def test_what_act_is_wanted_for_is_found_without_a_look_at_the_other_records(records: SqliteRecords) -> None:
