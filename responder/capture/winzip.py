@@ -26,10 +26,10 @@ class Zip(pyzipper.AESZipFile):  # type: ignore[misc] # the package ships no typ
 
     def get_encrypter(self) -> Any:
         """For one member: a salt of its own, so no two have one key."""
-        return _Encrypter(self.pwd)
+        return Encrypter(self.pwd)
 
 
-class _Encrypter(AESZipEncrypter):  # type: ignore[misc] # the same
+class Encrypter(AESZipEncrypter):  # type: ignore[misc] # the same
     """Its parent sets the same fields from its own hashes, and uses them."""
 
     def __init__(self, password: bytes) -> None:
