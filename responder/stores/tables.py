@@ -219,6 +219,8 @@ def prepare(db: sqlite3.Connection, schema: Schema = RECORDS, *, tries: int) -> 
                 raise
             time.sleep(0.05)
     db.execute("PRAGMA synchronous = FULL")
+    # A connection for each thread, and each keeps pages up to this: 1 MiB, where SQLite's own default is twice that.
+    db.execute("PRAGMA cache_size = -1024")
     db.execute("PRAGMA foreign_keys = ON")
     found = _version(db)
     if found == schema.version:
