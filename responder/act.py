@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Final
 
 from responder import log, pipeline, removing
-from responder.burst import burst, pages_of
 from responder.capture import custody, seizing
 from responder.compose import Material, added, policy_of
 from responder.decision import Situation, binding, decide, may_enter
@@ -102,7 +101,7 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
     subject = old.provenance.subject
     target = Target(namespace=subject.namespace, pod=subject.pod, container=subject.container)
 
-    groups = before.findings if before else burst(pages_of(world.records, old.id)).groups
+    groups = before.findings if before else pipeline.grouped(world, old.id).groups
     at = world.now()
     led = old.evidence.scc.value.name.rpartition("/")[2] if isinstance(old.evidence.scc, Found) else ""
     first = min(groups, key=lambda one: one.key.rpartition("/")[2] != led)

@@ -22,7 +22,7 @@ from responder.gather import Ask, Gathered, gather
 from responder.policy import Policy
 from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
 from responder.record import Record, RecordedFinding, Redactions, Round, RoundKind, Traits
-from responder.triage import NONE
+from responder.triage import NONE, telling
 
 _MARGIN: Final = timedelta(seconds=30)
 """How much longer than the gathering's deadline a claim runs: saving, and a slow store."""
@@ -310,7 +310,7 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
 
 def _note(world: World, claim: Claim) -> int:
     """A mute, a state change or our own marks: the occurrence is shown, nothing is investigated anew."""
-    found = _burst(world, claim.record_id)
+    found = grouped(world, claim.record_id)
     record = world.records.load(claim.record_id)
     if record is None or sum(one.count for one in record.findings) < len(found.keys):
         return 0  # a finding joined that SCC was not asked about: nothing counts as read
@@ -320,7 +320,7 @@ def _note(world: World, claim: Claim) -> int:
 
 def _investigate(world: World, claim: Claim, target: Target, ask: Ask, kind: RoundKind = "first") -> int:
     """One pass over the record: gather, save, finish, save. Returns how much of it was read."""
-    found = _burst(world, claim.record_id)
+    found = grouped(world, claim.record_id)
     record = world.records.load(claim.record_id)
     if record is None or record.provenance.stage == "finished" or record.provenance.read < found.seen:
         record = _gather(world, claim, target, (ask, kind), found, record)
@@ -356,8 +356,8 @@ def _gather(
         target=gathered.target,
         evidence=gathered.evidence,
         started=old.provenance.started if old else started,
-        rounds=(*(old.provenance.rounds if old else ()), this),
-        errors=tuple(f"SCC does not have finding {key}" for key in unknown),
+        rounds=_after(old.provenance.rounds if old else (), this),
+        errors=(*(f"SCC does not have finding {key}" for key in unknown), *_folded(found)),
         redactions=old.redactions if old else Redactions(),
         read=found.seen,
         old=old,
@@ -365,6 +365,19 @@ def _gather(
     record = judged(world, material, policy_of(world))
     # A finished record stays finished while it is told anew: only its first gathering is saved on its own.
     return record if old else world.records.save(record, claim)
+
+
+def _after(rounds: tuple[Round, ...], this: Round) -> tuple[Round, ...]:
+    """Findings that join one after the other make one round with a count: hundreds of them would tell nothing more."""
+    last = rounds[-1] if rounds else None
+    if last and last.kind == this.kind == "joined" and (last.asked, last.answered) == (this.asked, this.answered):
+        return (*rounds[:-1], this.model_copy(update={"count": last.count + 1}))
+    return (*rounds, this)
+
+
+def _folded(found: Burst) -> Iterator[str]:
+    if found.folded:
+        yield f"{found.folded} more kinds of commands, which say less than these, are counted in one of them"
 
 
 def judged(world: World, material: Material, policy: Policy) -> Record:
@@ -394,6 +407,6 @@ def _gathered(
     return gathered
 
 
-def _burst(world: World, record_id: str) -> Burst:
+def grouped(world: World, record_id: str) -> Burst:
     """The record's findings in groups, read page by page."""
-    return burst(pages_of(world.records, record_id))
+    return burst(pages_of(world.records, record_id), telling)

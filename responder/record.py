@@ -433,6 +433,9 @@ class Round(Model):
     asked: tuple[str, ...]
     answered: tuple[str, ...]
     done: datetime | None = Field(default=None, description="when the record that tells of it was finished")
+    count: int = Field(
+        default=1, description="rounds of joined findings like this one, one after the other; `at` is the last's"
+    )
 
 
 class Provenance(Model):

@@ -12,10 +12,10 @@ from responder import pipeline
 from responder.errors import StoreError, Unanswered
 from responder.evidence import Found, Missing
 from responder.finding import Finding
-from responder.ports import Delivery, LogPages, RecordQuery
+from responder.ports import Delivery, RecordQuery
 from responder.record import Record
 from responder.stores.sqlite import SqliteRecords
-from tests.doubles import NOW, Calls, Failing, FakeLogs, FakeScc, finding_in, world
+from tests.doubles import NOW, Failing, FakeScc, finding_in, world
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -218,22 +218,6 @@ def test_a_finished_record_goes_out_and_what_failed_goes_with_the_next_sweep(
     pipeline.sweep(outside)
     pipeline.sweep(outside)
     assert box.sent == [(record_id, loaded(records, record_id).provenance.revision)]
-
-
-def test_a_thousand_findings_of_one_pod_cost_few_log_reads(
-    finding: Finding, records: SqliteRecords, watch: Watch
-) -> None:
-    crowd = tuple(
-        replace(finding, key=f"1/{n}", event_time=finding.event_time + timedelta(milliseconds=60 * n))
-        for n in range(50)
-    )
-    calls = Calls()
-    outside, _ = world(finding, records, now=watch)
-    outside = replace(outside, scc=FakeScc(calls, crowd), logs=FakeLogs(calls, LogPages(pages=1, truncated=False)))
-    ids = {pipeline.respond(outside, one, delivery(one.key))[0] for one in crowd}
-    assert len(ids) == 1
-    assert sum(name.endswith("_log") for name in calls.names) <= 12
-    assert len(records.findings(ids.pop())) == 50
 
 
 def test_like_processes_are_one_group_with_a_count_and_the_store_has_them_all(

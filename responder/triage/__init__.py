@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from responder.triage.judging import BUILT_IN, NONE, Case, Rules, Tuning, judge
+from responder.triage.judging import BUILT_IN, NONE, Case, Rules, Tuning, judge, telling
 
-__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "judge"]
+__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "judge", "telling"]

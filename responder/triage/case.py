@@ -74,6 +74,11 @@ class Case:
             now=now,
         )
 
+    @classmethod
+    def of_commands(cls, findings: tuple[RecordedFinding, ...]) -> Case:
+        """From the findings' processes alone."""
+        return cls(execs=_of_findings(findings))
+
     @property
     def start(self) -> datetime | None:
         """When the first finding of the record happened."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from responder.record import Severity, Signal, Triage, Verdict
+from responder.record import RecordedFinding, Severity, Signal, Triage, Verdict
 from responder.triage import captured, context, settle
 from responder.triage.builds import Look, look, supported
 from responder.triage.case import Case
@@ -20,7 +20,7 @@ from responder.triage.sign import Sign, merged
 from responder.triage.signals import of_activity
 from responder.triage.tuning import NONE, Tuning, applied
 
-__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "judge"]
+__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "judge", "telling"]
 
 T1027_004: Final = "T1027.004"
 STRONG: Final = 20
@@ -38,6 +38,11 @@ class _Judged(NamedTuple):
     verdict: Verdict
     rule: str
     severity: Severity
+
+
+def telling(finding: RecordedFinding) -> int:
+    """The score of one finding by its command lines alone: how much it says beside others of its record."""
+    return judge(Case.of_commands((finding,))).score
 
 
 def judge(case: Case, rules: Rules = BUILT_IN, tuning: Tuning = NONE) -> Triage:

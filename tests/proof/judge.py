@@ -89,7 +89,7 @@ class Judge:
             raise Violation(f"I6 the record has a pod that nobody read: {new.pod}")
         if new.pod and not isinstance(record.evidence.scc, Found):
             raise Violation("I6 a cluster was asked before SCC confirmed the finding")
-        if len(new.rounds) > self.scc_asked:
+        if sum(one.count for one in new.rounds) > self.scc_asked:
             raise Violation("I6 the record has a round of questions that nobody asked")
         old = self._kept.get(record.id)
         if old is not None:
@@ -150,7 +150,9 @@ class Judge:
 
 
 def _goes_on(old: Round, new: Round) -> bool:
-    """Whether it is the same round; its end may have come since, and never changes."""
+    """Whether it is the same round; its end may have come since, and never changes. One more may have joined it."""
+    if new.count == old.count + 1:
+        return (old.kind, new.kind, new.asked, new.answered) == ("joined", "joined", old.asked, old.answered)
     return new == old or (old.done is None and new.model_copy(update={"done": None}) == old)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from responder.burst import Burst
+from responder.burst import Burst, Worth
 from responder.compose import Material, due
 from responder.errors import Unanswered
 from responder.evidence import Evidence, Found, Missing, Pod, SccFinding, Window
@@ -77,7 +77,7 @@ def gather(
     return Gathered(_evidence(scc, uid), finding, target, keys, tuple(asked), refused=scc == "unknown")
 
 
-def burst(pages: Iterable[tuple[RecordedFinding, ...]]) -> Burst:
+def burst(pages: Iterable[tuple[RecordedFinding, ...]], _worth: Worth) -> Burst:
     """One group of all findings, read page by page: they are of one command line."""
     found = [one for page in pages for one in page]
     keys = tuple(one.key for one in found)

@@ -201,7 +201,7 @@ _PIPELINES: Final[dict[str, tuple[str, str]]] = {
     ),
     "what joined is counted at the release, not when it was read": (
         _LOOK,
-        "while world.records.release(claim, _burst(world, claim.record_id).seen):",
+        "while world.records.release(claim, grouped(world, claim.record_id).seen):",
     ),
     "saved evidence is gathered again after a takeover": (
         _KEPT,

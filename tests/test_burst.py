@@ -1,0 +1,112 @@
+"""Many findings of one container: one record, each kind of command in it once, and none hidden by a flood of others."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from responder import burst, pipeline
+from responder.errors import Busy
+from responder.finding import Finding
+from responder.ports import Delivery, LogPages, RecordQuery, Telling, World
+from responder.record import RecordedFinding
+from responder.stores.sqlite import SqliteRecords
+from responder.triage import telling
+from tests.builders import EVENT_TIME, a_finding, a_recorded
+from tests.doubles import NOW, Calls, FakeLogs, FakeScc, world
+from tests.notices.cases import channel, config
+from tests.test_telling import Channels, Written
+
+_NAMES = ("alpha", "bravo", "carol", "delta", "eager", "fuzzy", "gamma", "hotel", "india", "julia")
+_WORST = ("gcc", "-static", "-o", "/tmp/.x/kworker", "/tmp/.x/k.c")
+
+
+def _harmless(number: int) -> Finding:
+    one = f"{_NAMES[number % 10]}{_NAMES[number // 10 % 10]}{_NAMES[number // 100 % 10]}"
+    time = EVENT_TIME + timedelta(milliseconds=number)
+    return a_finding(key=f"1/b{number:04}", args=("gcc", "-c", f"{one}.c", "-o", f"{one}.o"), event_time=time)
+
+
+def _recorded(finding: Finding) -> RecordedFinding:
+    return replace(
+        a_recorded(), key=finding.key, event_time=finding.event_time, processes=finding.processes, occurrences=()
+    )
+
+
+def _pages(findings: Iterable[Finding]) -> Iterator[tuple[RecordedFinding, ...]]:
+    rows = sorted(map(_recorded, findings), key=lambda one: (one.event_time, one.key))
+    return iter([tuple(rows[n : n + 200]) for n in range(0, len(rows), 200)])
+
+
+@pytest.mark.parametrize("at", [0, 50, 100, 150, 299, 300])
+def test_a_flood_of_other_commands_hides_none_that_says_more(at: int) -> None:
+    flood = [_harmless(number) for number in range(300)]
+    worst = a_finding(key="1/worst", args=_WORST, event_time=EVENT_TIME + timedelta(milliseconds=at - 0.5))
+    found = burst.burst(_pages([*flood, worst]), telling)
+    assert len(found.groups) == burst.MOST_GROUPS
+    assert [one.key for one in found.groups if one.processes == worst.processes] == ["1/worst"]
+    assert (sum(one.count for one in found.groups), found.folded) == (301, 201)
+
+
+def test_whatever_their_order_the_kinds_that_say_the_most_are_kept_and_every_finding_counts() -> None:
+    chance = random.Random(7)  # noqa: S311 - a test's order
+    worths = {f"1/b{number:04}": chance.randrange(5) for number in range(500)}
+    found = burst.burst(_pages(map(_harmless, range(500))), lambda one: worths[one.key])
+    best = sorted(worths, key=lambda key: (-worths[key], key))[: burst.MOST_GROUPS]
+    assert sorted(one.key for one in found.groups) == sorted(best)
+    assert sum(one.count for one in found.groups) == 500
+    assert len(found.keys) == 500
+
+
+def _answered(outside: World, finding: Finding) -> str:
+    while True:
+        try:
+            (record_id,) = pipeline.respond(
+                outside, finding, Delivery(data=b"{}", message_id=finding.key, received=NOW)
+            )
+        except Busy:  # as Pub/Sub does: again, a little later
+            threading.Event().wait(0.02)
+        else:
+            return record_id
+
+
+def test_a_thousand_findings_of_one_pod_at_once_are_one_record_few_reads_and_one_notice(tmp_path: Path) -> None:
+    crowd = tuple(
+        replace(_harmless(number % 20), key=f"1/{number}", event_time=EVENT_TIME + timedelta(milliseconds=60 * number))
+        for number in range(1000)
+    )
+    calls, channels, notices = Calls(), Channels(), config(channel("security"))
+    records = SqliteRecords(tmp_path / "records.db", now=lambda: NOW)
+    telling_ = Telling(notices=lambda: notices, channel=channels, write_back=Written())
+    outside, _ = world(crowd[0], records, telling=telling_)
+    outside = replace(outside, scc=FakeScc(calls, crowd), logs=FakeLogs(calls, LogPages(pages=1, truncated=False)))
+    with ThreadPoolExecutor(16) as pool:
+        ids = set(pool.map(lambda one: _answered(outside, one), crowd))
+    (line,) = records.list(RecordQuery())
+    record = records.load(line.id)
+    assert record is not None
+    assert ids == {record.id}
+    assert len(record.findings) == 20
+    assert sum(one.count for one in record.findings) == line.findings == 1000
+    assert 3 <= sum(name.endswith("_log") for name in calls.names) <= 12
+    assert len(channels.sent) == 1
+    records.close()
+
+
+def test_rounds_of_findings_that_joined_one_after_the_other_are_told_as_one(tmp_path: Path) -> None:
+    crowd = tuple(map(_harmless, range(12)))
+    records = SqliteRecords(tmp_path / "records.db", now=lambda: NOW)
+    outside, calls = world(crowd[0], records)
+    outside = replace(outside, scc=FakeScc(calls, crowd))
+    (record_id,) = {_answered(outside, one) for one in crowd}
+    record = records.load(record_id)
+    assert record is not None
+    assert [(one.kind, one.count) for one in record.provenance.rounds] == [("first", 1), ("joined", 11)]
+    records.close()
