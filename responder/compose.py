@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from responder import __version__, runbook
 from responder.decision import Situation, would
-from responder.evidence import Evidence, Found, Missing
+from responder.evidence import LATER, Evidence, Found, Missing
 from responder.finding import Finding, Target
 from responder.forecast import forecast
 from responder.owner import owner
@@ -175,25 +175,38 @@ def finish(record: Record, now: datetime) -> Record:
 def due(record: Record) -> datetime | None:
     """The next of: a gap whose time comes, the second look, the last look. None where the record is final."""
     gaps = [gap.retry_at for gap in record.evidence.missing().values() if gap.retry_at]
-    # `act` asks for nothing that comes later than a compiler: it is no look.
-    looked = max(one.at for one in record.provenance.rounds if one.kind != "act")
-    looks = [at for at in looks_of(record) if at > looked] if isinstance(record.evidence.scc, Found) else []
-    return min([*gaps, *looks], default=None)
+    look = next_look(record)
+    return min([*gaps, *([look] if look else [])], default=None)
 
 
-def looks_of(record: Record) -> tuple[datetime, datetime]:
-    """When sources are asked again about what came later: 15 minutes after the event, and at the window's end."""
+def next_look(record: Record) -> datetime | None:
+    """When sources are asked next about what came later: 15 minutes after the event, and at the window's end.
+
+    None once both looks were made, or where SCC confirmed no finding. Only a round that asked all of `LATER` was one: a
+    finding that joined, a gap or `act` between a look's time and the sweep takes nothing away.
+    """
+    if not isinstance(record.evidence.scc, Found):
+        return None
+    rounds = record.provenance.rounds
+    looked = max((one.at for one in rounds if one.kind == "look" or set(one.asked) >= LATER), default=rounds[0].at)
     first = min(one.event_time for one in record.findings)
-    return first + _SECOND_LOOK, record.provenance.window_end
+    return next((at for at in (first + _SECOND_LOOK, record.provenance.window_end) if at > looked), None)
 
 
 def _settled(evidence: Evidence, rounds: tuple[Round, ...], started: datetime, now: datetime) -> Evidence:
-    """Each passing gap with the time to ask again; with none where it was asked often or long enough: it is final."""
+    """Each passing gap with the time to ask again; with none where it was asked often or long enough: it is final.
+
+    One that this round did not ask keeps its time: findings that keep joining put nothing off.
+    """
+    # What else SCC knows comes with its word for the finding, in every round.
+    asked = {*rounds[-1].asked, "related"}
     tries = sum(one.kind == "gaps" for one in rounds)
     is_over = tries >= len(_RETRIES) or now >= started + _PATIENCE
     again = None if is_over else now + _RETRIES[tries]
     changed = {
-        name: gap.model_copy(update={"retry_at": again}) for name, gap in evidence.missing().items() if gap.passing
+        name: gap.model_copy(update={"retry_at": again})
+        for name, gap in evidence.missing().items()
+        if gap.passing and name in asked
     }
     return evidence.model_copy(update=changed)
 

@@ -7,7 +7,7 @@ was nothing". All text in here is redacted and all times are UTC.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,6 +46,8 @@ class Missing(Model):
 
 
 NOT_ASKED = Missing(why="not_asked", detail="not asked yet")
+LATER: Final = frozenset({"pod_log", "audit_log", "deletion"})
+"""The questions of what comes after the compiler; the other findings are asked for in every round."""
 
 
 class Window(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from responder import proof, related
 from responder.errors import PASSING, Unanswered
-from responder.evidence import NOT_ASKED, Evidence, Found, Missing, Related, SccFinding, Window
+from responder.evidence import LATER, NOT_ASKED, Evidence, Found, Missing, Related, SccFinding, Window
 from responder.finding import Finding, Target
 from responder.ports import Around, World
 from responder.questions import AnyAnswer, Inquiry, Question, questions
@@ -25,8 +25,6 @@ _REFUSALS: Final = frozenset({"not_found", "unverified"})
 
 
 Ask = Literal["everything", "missing", "gaps", "look", "scc", "verify"]
-_LATER: Final = frozenset({"pod_log", "audit_log", "deletion"})
-"""What tells of things that come after the compiler; the other findings are asked for in every round."""
 VERIFIED: Final = frozenset({"scc", "related", "cluster", "node", "pod", "proof", "owners", "namespace"})
 """What is asked anew before anything is done to a pod. What was known of these before counts for nothing then."""
 _OF_THE_CLUSTER: Final = frozenset({"node", "pod", "namespace", "pod_events", "owners", "proof"})
@@ -86,7 +84,7 @@ def _settled(known: Evidence | None, ask: Ask, all_: Mapping[str, Question]) -> 
     if ask == "verify":
         return {name: answer for name, answer in old.items() if name not in VERIFIED}
     if ask in {"gaps", "look"}:
-        open_ = _open(old, all_) | (_LATER if ask == "look" else frozenset())
+        open_ = _open(old, all_) | (LATER if ask == "look" else frozenset())
         return {name: answer for name, answer in old.items() if name not in open_}
     # The cluster is always asked: the way into it is not kept, and without it no other question of it can be.
     again = {"cluster"}

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from responder.burst import Burst, burst, pages_of
-from responder.compose import Material, compose, finish, looks_of, noted, policy_of
+from responder.compose import Material, compose, finish, next_look, noted, policy_of
 from responder.errors import Busy, StaleClaim, StoreError, Unanswered
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
@@ -214,7 +214,7 @@ def _drive(world: World, line: RecordLine, now: datetime) -> None:
         if record is None or record.provenance.stage != "finished":
             world.records.count("sweep.resumed")
             seen = _investigate(world, claim, target, "everything")
-        elif any(record.provenance.rounds[-1].at < at <= now for at in looks_of(record)):
+        elif (look := next_look(record)) is not None and look <= now:
             seen = _investigate(world, claim, target, "look", "look")
         elif record.provenance.due is not None and record.provenance.due <= now:
             seen = _investigate(world, claim, target, "gaps", "gaps")

@@ -17,7 +17,7 @@ from responder.evidence import Found, Missing
 from responder.policy import NONE
 from responder.ports import Brake, Intended, Intent, World
 from responder.record import Record
-from tests.scene import AUTO, SCENARIOS, Scene, needs_kubelet, scene
+from tests.scene import APPROVE, AUTO, SCENARIOS, Scene, needs_kubelet, scene
 from tests.test_act import fault, with_pod
 
 HELD_BY_A_FINALIZER = with_pod(finalizer="acme.example/hold", finalized_after=120)
@@ -296,3 +296,15 @@ def test_a_secret_in_the_path_of_a_captured_file_is_neither_in_the_record_nor_in
         assert secret not in f"{capture}{artifacts}"
         assert sum(secrets.values()) == 1
         assert secret.encode() not in manifest
+
+
+def test_a_summons_just_before_the_sweep_takes_no_look_away(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        here.lab.advance(here.record.provenance.window_start + timedelta(minutes=15, seconds=5) - here.lab.now())
+        here.act()
+        here.lab.advance(timedelta(seconds=20))
+        pipeline.sweep(here.world)
+        rounds = here.record.provenance.rounds
+        assert "act" in {one.kind for one in rounds}
+        (look,) = (one for one in rounds if one.kind == "look")
+        assert {"pod_log", "audit_log"} <= set(look.asked)

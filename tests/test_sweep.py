@@ -152,6 +152,49 @@ def test_the_second_look_finds_what_came_later_and_the_last_one_ends_it(
     assert record.provenance.due is None
 
 
+def _joined(finding: Finding, number: int) -> Finding:
+    return replace(finding, key=f"1/{number}", event_time=finding.event_time + timedelta(seconds=10))
+
+
+def test_findings_that_join_just_before_the_sweep_take_no_look_away(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    more = [_joined(finding, number) for number in range(2)]
+    outside, calls = world(finding, records, now=watch)
+    outside = replace(outside, scc=FakeScc(calls, (finding, *more)))
+    (record_id,) = pipeline.respond(outside, finding, delivery())
+    for minutes, one in zip((15, 60), more, strict=True):
+        watch.now = finding.event_time + timedelta(minutes=minutes, seconds=5)
+        assert pipeline.respond(outside, one, delivery(one.key)) == (record_id,)
+        watch.tick(seconds=25)
+        pipeline.sweep(outside)
+    rounds = loaded(records, record_id).provenance.rounds
+    assert [one.kind for one in rounds] == ["first", "joined", "look", "joined", "look"]
+    assert all({"pod_log", "audit_log"} <= set(one.asked) for one in rounds if one.kind == "look")
+    assert loaded(records, record_id).provenance.due is None
+
+
+def test_findings_that_keep_joining_do_not_put_a_gap_off(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    poor, calls = world(finding, records, now=watch, logs=NO_LOGS)
+    rich, asked = world(finding, records, now=watch)
+    crowd = [_joined(finding, number) for number in range(20)]
+    poor, rich = (replace(one, scc=FakeScc(calls, (finding, *crowd))) for one in (poor, rich))
+    (record_id,) = pipeline.respond(poor, finding, delivery())
+    tried = []
+    for number, one in enumerate(crowd):
+        watch.tick(seconds=30)
+        outside = poor if number < 4 else rich
+        pipeline.respond(outside, one, delivery(one.key))
+        if number % 2:
+            pipeline.sweep(outside)
+            tried += [watch.now - NOW] if loaded(records, record_id).provenance.rounds[-1].kind == "gaps" else []
+    assert tried == [timedelta(minutes=1), timedelta(minutes=4)]
+    assert asked.names.count("pod_log") == 1
+    assert loaded(records, record_id).provenance.gaps == ()
+
+
 def test_a_record_that_was_left_unfinished_is_gone_on_with(
     finding: Finding, records: SqliteRecords, watch: Watch
 ) -> None:
