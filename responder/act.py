@@ -119,6 +119,7 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
         redactions=old.redactions,
         # What joined since respond read it is respond's to read: it is not called read here.
         read=old.provenance.read,
+        previous=old.provenance.previous,
         old=old,
     )
 

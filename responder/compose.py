@@ -64,6 +64,7 @@ class Material(NamedTuple):
     read: int
     errors: tuple[str, ...] = ()
     redactions: Redactions = Redactions()
+    previous: str = ""
     old: Record | None = None
 
 
@@ -317,6 +318,7 @@ def _provenance(material: Material, evidence: Evidence, traits: Traits) -> Prove
         rounds=material.rounds,
         traits=traits,
         read=material.read,
+        previous=material.previous,
         errors=(*material.errors, *(p for one in material.findings for p in _problems(one))),
     )
 

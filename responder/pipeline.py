@@ -360,6 +360,7 @@ def _gather(
         errors=(*(f"SCC does not have finding {key}" for key in unknown), *_folded(found)),
         redactions=old.redactions if old else Redactions(),
         read=found.seen,
+        previous=old.provenance.previous if old else world.records.previous(claim.record_id),
         old=old,
     )
     record = judged(world, material, policy_of(world))

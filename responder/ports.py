@@ -643,6 +643,9 @@ class Records(Protocol):
     def review(self, record_id: str, entry: ReviewEntry, *, revision: int) -> Record:
         """Append a review; `StaleRevision` where the record's revision is not `revision` any more."""
 
+    def previous(self, record_id: str) -> str:
+        """The id of the record before it of the same container; empty where there is none."""
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
 

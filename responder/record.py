@@ -459,6 +459,7 @@ class Provenance(Model):
     )
     act_due: datetime | None = Field(default=None, description="when `act` is asked again: it waits for something")
     errors: tuple[str, ...] = ()
+    previous: str = Field(default="", description="the record of the same container whose window came before this one")
 
 
 class Redactions(Model):

@@ -299,6 +299,7 @@ def _ending(page: _Page, record: Record) -> None:
             ),
             *report.notices(record),
             ("record", f"{record.id}, revision {provenance.revision}, {provenance.stage}"),
+            *((("before it", f"{provenance.previous}, of the same container"),) if provenance.previous else ()),
             ("raw", f"kept in the store, apart: {raw}"),
             ("redacted", _redacted(record)),
             *(("error", text) for text in provenance.errors),

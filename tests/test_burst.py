@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from responder import burst, pipeline
+from responder import burst, pipeline, report
 from responder.errors import Busy
 from responder.finding import Finding
 from responder.ports import Delivery, LogPages, RecordQuery, Telling, World
@@ -23,6 +23,7 @@ from tests.builders import EVENT_TIME, a_finding, a_recorded
 from tests.doubles import NOW, Calls, FakeLogs, FakeScc, world
 from tests.notices.cases import channel, config
 from tests.test_telling import Channels, Written
+from tests.test_terminal import printed
 
 _NAMES = ("alpha", "bravo", "carol", "delta", "eager", "fuzzy", "gamma", "hotel", "india", "julia")
 _WORST = ("gcc", "-static", "-o", "/tmp/.x/kworker", "/tmp/.x/k.c")
@@ -109,4 +110,19 @@ def test_rounds_of_findings_that_joined_one_after_the_other_are_told_as_one(tmp_
     record = records.load(record_id)
     assert record is not None
     assert [(one.kind, one.count) for one in record.provenance.rounds] == [("first", 1), ("joined", 11)]
+    records.close()
+
+
+def test_after_the_window_the_next_finding_opens_a_record_that_names_the_last(tmp_path: Path) -> None:
+    first = _harmless(0)
+    second = replace(first, key="1/two", event_time=EVENT_TIME + timedelta(hours=2))
+    records = SqliteRecords(tmp_path / "records.db", now=lambda: NOW)
+    outside, calls = world(first, records)
+    outside = replace(outside, scc=FakeScc(calls, (first, second)))
+    ids = [_answered(outside, one) for one in (first, second)]
+    told = [records.load(one) for one in ids]
+    assert [one and one.provenance.previous for one in told] == ["", ids[0]]
+    assert told[1] is not None
+    for text in (report.markdown(told[1]), printed(told[1])):
+        assert ids[0] in text
     records.close()

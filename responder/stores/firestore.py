@@ -263,6 +263,13 @@ class FirestoreRecords:
         """Keep what was told; the right is kept until `until`, or given back."""
         self._tellings.told(key, told, until)
 
+    def previous(self, record_id: str) -> str:
+        """The id of the record before it of the same container; empty where there is none."""
+        head = self._claims.heads.get(record_id)
+        if head is None or "previous" not in head.data:
+            head = self._database.get(path_of(record_id), ("previous",)) if is_id(record_id) else None
+        return str(head.data.get("previous", "")) if head else ""
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
         names = {

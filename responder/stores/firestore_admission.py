@@ -124,7 +124,7 @@ class Admissions:
             return opened
         paths = [("occurrences", this.occurrence), ("subjects", this.subject), raw_path(finding.key)]
         for _ in self._database.rounds(f"subject {this.subject}"):
-            same, lock, raw = map(self._database.get_all(paths, ("record_id", "written")).get, paths)
+            same, lock, raw = map(self._database.get_all(paths, ("record_id", "written", "last")).get, paths)
             if lock:
                 self._there.add(("subjects", this.subject))
             if same is not None:
@@ -155,7 +155,7 @@ class Admissions:
         if subject in self._there:
             return None
         self._there.add(subject)
-        place = self._open(this, Create(subject, {}))
+        place = self._open(this, Create(subject, {"last": this.moment}))
         raw = [] if raw_path(this.finding.key) in self._there else self._raw(this)
         if not self._written(place, [*place.writes, *self.writes(this, place, is_new=True), *raw]):
             return None
@@ -186,9 +186,11 @@ class Admissions:
                 return _joined(head)
         path = ("subjects", this.subject)
         if lock is None:
-            return self._open(this, Create(path, {}))
+            return self._open(this, Create(path, {"last": this.moment}))
         # Whoever opened a record since the subject's document was read makes the commit fail; before, it shows now.
-        return self._near(this) or self._open(this, Change(path, lock, {"last": this.moment}))
+        last = str(lock.data.get("last", ""))
+        changes = {"opened": this.moment, "last": max(last, this.moment)}
+        return self._near(this) or self._open(this, Change(path, lock, changes), last=last)
 
     def _near(self, this: Arrival) -> Place | None:
         """The record whose window holds the moment, else the nearest that the moment precedes by less than a window."""
@@ -199,7 +201,8 @@ class Admissions:
         chosen = holding[-1:] or rows[:1]
         return next(map(_joined, chosen), None)
 
-    def _open(self, this: Arrival, lock: Write) -> Place:
+    def _open(self, this: Arrival, lock: Write, last: str = "") -> Place:
+        """`last` is the start of the latest window so far."""
         record_id = id_of_record(this.subject, this.moment)
         words = {name: short(word) for name, word in subject_words(this.finding, this.target).items()}
         head: dict[str, Any] = {
@@ -224,6 +227,7 @@ class Admissions:
             "written": "",
             "is_saved": False,
             "alone": True,
+            "previous": id_of_record(this.subject, last) if "" < last < this.moment else "",
             "due": "",
             "wake": AT_ONCE,
             "published": 0,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _FIELDS: Final = (
     *("token", "holder", "expires", "releasing", "claimed", "written"),
-    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told", "alone"),
+    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told", "alone", "previous"),
 )
 _PARTS: Final = ("parts", "part_count")
 _HEADS: Final = 256

@@ -288,6 +288,12 @@ class SqliteRecords:
         """Keep what was told; the right is kept until `until`, or given back."""
         self._tellings.told(key, told, until)
 
+    def previous(self, record_id: str) -> str:
+        """The id of the record before it of the same container; empty where there is none."""
+        with self._file.errors():
+            row = self._file.db().execute(_PREVIOUS, (clean(record_id),)).fetchone()
+        return "" if row is None else str(row[0])
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
         shared = trait_pairs(traits)
@@ -389,6 +395,10 @@ _FINDINGS_AFTER: Final = (
     "SELECT json, raw_sha256, key FROM findings WHERE record_id = ?1 AND (event_time, key) >"
     " (COALESCE((SELECT event_time FROM findings WHERE record_id = ?1 AND key = ?2), ''), ?2)"
     " ORDER BY event_time, key LIMIT ?3"
+)
+_PREVIOUS: Final = (
+    "SELECT p.id FROM records AS r JOIN records AS p ON p.subject = r.subject AND p.window_start < r.window_start"
+    " WHERE r.id = ? ORDER BY p.window_start DESC LIMIT 1"
 )
 _PRECEDENTS: Final = (
     "SELECT r.id, r.window_start, r.verdict, (SELECT json_extract(v.json, '$.verdict') FROM reviews AS v"

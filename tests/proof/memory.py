@@ -320,6 +320,15 @@ class MemoryRecords:
         )
         return listing.arranged(wanted, query)
 
+    def previous(self, record_id: str) -> str:
+        """The id of the record before it of the same container; empty where there is none."""
+        with self._lock:
+            this = self.rows.get(record_id)
+            before = [
+                row for row in self.rows.values() if this and row.subject == this.subject and row.start < this.start
+            ]
+            return max(before, key=_start).id if before else ""
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
         shared = set(words.trait_pairs(traits))

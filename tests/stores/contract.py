@@ -393,6 +393,19 @@ class RecordsContract:
         (line,) = records.list(RecordQuery(text=judged[1]))
         assert (line.severity, line.score, line.workload) == ("CRITICAL", 90, "Deployment/Web_1")
 
+    def test_a_record_knows_the_one_before_it_of_the_same_container(self, records: Records) -> None:
+        first = admitted(records, key="1/a")
+        assert records.previous(first) == ""
+        later = admitted(records, key="1/b", event_time=minutes(200))
+        assert records.previous(later) == first
+        between = admitted(records, key="1/c", event_time=minutes(100))
+        assert records.previous(between) in {"", first}, "it came late: never one that is after it"
+        last = admitted(records, key="1/d", event_time=minutes(300))
+        other = records.admit(a_finding(key="1/e", event_time=minutes(400)), Target(pod="another"), a_delivery())
+        claimed(records, last)
+        found = [records.previous(one) for one in (last, other.record_id, "0" * 32, "no id")]
+        assert found == [later, "", "", ""]
+
     def test_what_cannot_be_read_is_kept_whole(self, records: Records) -> None:
         for n in range(3):
             records.reject(
