@@ -46,11 +46,13 @@ def only_approvers(record: Record, policy: Policy, by: str) -> None:
         raise Refused("denied", f"{by} is not one of the approvers of {subject.project_id}")
 
 
-def approved(asked: Approval, actions: Actions, *, by: str, why: str, now: datetime) -> Approval:
-    """The question with its yes; the one that stands where it was given before and is not used yet.
+def answered(asked: Approval, actions: Actions, *, approve: bool, by: str, why: str, now: datetime) -> Approval:
+    """The question with its answer; the one that stands where the same was given before, and a yes is not used yet.
 
     Refused where it was answered otherwise, was used, or its time is over.
     """
-    if asked.state == "approved" and now < asked.until:
+    if asked.state == "rejected" and not approve:
         return asked
-    return actions.answer(asked.binding, approve=True, by=by, why=why, now=now)
+    if asked.state == "approved" and approve and now < asked.until:
+        return asked
+    return actions.answer(asked.binding, approve=approve, by=by, why=why, now=now)

@@ -132,7 +132,7 @@ def approve(record_id: _RecordId, why: _Why, as_json: _Json = False) -> None:
     with said(), _opened() as (settings, actions):
         summons = wiring.summons(settings)  # before the answer: one that cannot be sent is not given
         record, asked, by = _asked(settings, actions, record_id, quiet=as_json)
-        answered = approving.approved(asked, actions, by=by, why=why, now=wiring.now())
+        answered = approving.answered(asked, actions, approve=True, by=by, why=why, now=wiring.now())
         try:
             summons.summon(record.id)
         except Unanswered as error:
@@ -141,14 +141,23 @@ def approve(record_id: _RecordId, why: _Why, as_json: _Json = False) -> None:
 
 
 def reject(record_id: _RecordId, why: _Why, as_json: _Json = False) -> None:
-    """Say no: the pod of RECORD is not deleted. Only an approver of the project in policy.toml may."""
-    from responder import wiring  # noqa: PLC0415 - `--help` must not load pydantic
+    """Say no: the pod of RECORD is not deleted, and `act` is asked to write it down. Again: asks it again.
+
+    Only an approver of the project in policy.toml may.
+    """
+    from responder import approving, wiring  # noqa: PLC0415 - `--help` must not load pydantic
+    from responder.errors import SettingsError, Unanswered  # noqa: PLC0415 - the same
 
     _checked(why, "")
     with said(), _opened() as (settings, actions):
         record, asked, by = _asked(settings, actions, record_id, quiet=as_json)
-        answered = actions.answer(asked.binding, approve=False, by=by, why=why, now=wiring.now())
-        _told(record, answered, f"rejected by {answered.by}", as_json=as_json)
+        answered = approving.answered(asked, actions, approve=False, by=by, why=why, now=wiring.now())
+        words = f"rejected by {answered.by}, and act is asked to write it down"
+        try:
+            wiring.summons(settings).summon(record.id)
+        except (SettingsError, Unanswered) as error:
+            words = f"rejected by {answered.by}; not sent, and act looks when the time is over ({error})"
+        _told(record, answered, words, as_json=as_json)
 
 
 def approvals(as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False) -> None:

@@ -548,17 +548,19 @@ def _said_of_mode(decision: Decision) -> str:
 
 
 def _by_approval(s: Situation, decision: Decision) -> Decision:
-    """Waits while the question is open; an approval that was refused, used, forged or late holds, and stays so."""
+    """Waits while the question is open; an approval that was refused, used, forged or late holds, and stays so.
+
+    What was answered goes before the time: a rejection is one also when it is looked at later.
+    """
     bound = decision.model_copy(update={"binding": binding(s.record)})
     approval = s.approval
     if approval is None or not _is_asked(s):
         return bound.model_copy(update={"kind": "await_approval", "reasons": ("an approval is to be asked for",)})
     bound = bound.model_copy(update={"approve_by": approval.until})
-    if s.now >= approval.until:
-        return bound.model_copy(update={"reasons": ("the time for an approval is over",)})
-    if approval.state == "waiting":
+    is_over = s.now >= approval.until
+    if approval.state == "waiting" and not is_over:
         return bound.model_copy(update={"kind": "await_approval", "reasons": ("an approval is waited for",)})
-    refusal = _refusal(s, approval)
+    refusal = _refusal(s, approval) or ("the time for an approval is over" if is_over else "")
     if refusal:
         return bound.model_copy(update={"reasons": (refusal,)})
     reasons = (f"every guard says yes, and {approval.by} approved",)
@@ -566,7 +568,9 @@ def _by_approval(s: Situation, decision: Decision) -> Decision:
 
 
 def _refusal(s: Situation, approval: Approval) -> str:
-    """Why an answered approval gives no right to act; empty where it does."""
+    """Why an approval that is not waited for gives no right to act, whatever the time; empty where it does."""
+    if approval.state == "waiting":
+        return "nobody answered in the time for an approval"
     if approval.state != "approved" and not (approval.state == "used" and s.approval_is_spent_here):
         return f"the approval was {approval.state}"
     if approval.by not in _project(s).approvers:
@@ -590,10 +594,11 @@ def _is_asked(s: Situation) -> bool:
 
 
 def binding(record: Record) -> str:
-    """Sha256 (hex) of record, pod UID, action, and the facts of pod, owner, node and capture.
+    """Sha256 (hex) of record, pod UID, action, the facts of pod, owner, node and capture, and how often it was asked.
 
     Only what does not move by itself counts: no status, no counters, no labels, and no findings, so that one that joins
-    voids nothing. What is missing counts as such, whatever the reason.
+    voids nothing. What is missing counts as such, whatever the reason. `investigate --again` makes it another question:
+    one that was rejected or ran out can be asked anew, and no answer of before counts for it.
     """
     evidence = record.evidence
     proof = evidence.proof.value if isinstance(evidence.proof, Found) else None
@@ -605,6 +610,7 @@ def binding(record: Record) -> str:
         "owners": _facts_of_chain(evidence.owners.value) if isinstance(evidence.owners, Found) else None,
         "node": _facts_of_node(evidence.node.value) if isinstance(evidence.node, Found) else None,
         "capture": _facts_of_capture(record.capture) if record.capture else None,
+        "again": sum(one.count for one in record.provenance.rounds if one.kind == "again"),
     }
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

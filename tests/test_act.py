@@ -12,7 +12,7 @@ import pytest
 
 from lab.rbac import COLLECTOR
 from lab.scenario import load
-from responder import act
+from responder import act, pipeline
 from responder.capture import custody
 from responder.policy import Policy
 from responder.ports import Approval, Brake, Precedent
@@ -226,6 +226,53 @@ def test_a_no_or_a_strangers_yes_holds(tmp_path: Path, approve: bool, by: str, m
         assert done.decision.kind == "hold"
         assert any(word in reason for reason in done.decision.reasons)
         assert here.deletes() == []
+
+
+@pytest.mark.parametrize(
+    ("approve", "word"), [(False, "the approval was rejected"), (None, "nobody answered in the time for an approval")]
+)
+def test_a_question_that_ended_says_how_also_when_it_is_looked_at_after_its_time(
+    tmp_path: Path, approve: bool | None, word: str
+) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        here.act()
+        question, acting = asked(here), here.world.act
+        assert acting is not None
+        if approve is not None:
+            acting.actions.answer(
+                question.binding, approve=approve, by="lead@acme.example", why="-", now=here.lab.now()
+            )
+        here.lab.advance(question.until - here.lab.now() + timedelta(seconds=1))
+        done = here.act()
+        assert (done.decision.kind, done.decision.reasons, here.deletes()) == ("hold", (word,), [])
+
+
+def test_a_question_is_asked_anew_by_again_and_the_old_answer_counts_for_nothing(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE | {"approval_minutes": "10"}) as here:
+        here.act()
+        old, acting = asked(here), here.world.act
+        assert acting is not None
+        acting.actions.answer(old.binding, approve=True, by="lead@acme.example", why="-", now=here.lab.now())
+        here.lab.advance(timedelta(minutes=11))
+        assert here.act().decision.reasons == ("the time for an approval is over",)
+        pipeline.again(here.world, here.id)
+        waiting = here.act()
+        assert (waiting.decision.kind, here.deletes()) == ("await_approval", [])
+        new = asked(here)
+        assert new.binding != old.binding
+        assert new.until > here.lab.now()
+        acting.actions.answer(new.binding, approve=True, by="lead@acme.example", why="-", now=here.lab.now())
+        assert (here.act().outcome.kind, here.deletes()) == ("deleted", [here.uid])
+
+
+def test_an_approval_of_before_again_lets_nothing_be_deleted_though_its_time_runs(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        here.act()
+        old, acting = asked(here), here.world.act
+        assert acting is not None
+        acting.actions.answer(old.binding, approve=True, by="lead@acme.example", why="-", now=here.lab.now())
+        pipeline.again(here.world, here.id)
+        assert (here.act().decision.kind, here.deletes()) == ("await_approval", [])
 
 
 def test_an_approval_that_nobody_gave_in_time_is_over(tmp_path: Path) -> None:

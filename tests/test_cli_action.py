@@ -239,7 +239,21 @@ def test_a_question_whose_time_is_over_or_that_was_answered_is_not_answered_agai
     assert desk("reject", record.id, "--why", "a build").exit_code == 0
     assert desk.actions.approval(renewed.binding) is not None
     assert desk("approve", record.id, "--why", "no, yes").exit_code == 1
-    assert desk.summoned() == []
+    assert desk.summoned() == [record.id.encode()]
+
+
+def test_a_rejection_is_passed_on_to_act_and_stands_where_it_cannot_be(desk: Desk) -> None:
+    record = desk.record()
+    asked = desk.question(record)
+    desk.sets(action_topic="")
+    unsent = desk("reject", record.id, "--why", "a build")
+    assert (unsent.exit_code, "act looks when the time is over" in unsent.output) == (0, True)
+    answered = desk.actions.approval(asked.binding)
+    assert answered is not None
+    assert (answered.state, desk.summoned()) == ("rejected", [])
+    desk.sets(action_topic=TOPIC)
+    assert desk("reject", record.id, "--why", "once more").exit_code == 0
+    assert (desk.actions.approval(asked.binding), desk.summoned()) == (answered, [record.id.encode()])
 
 
 def test_a_used_approval_is_not_sent_again(desk: Desk) -> None:

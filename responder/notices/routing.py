@@ -2,7 +2,8 @@
 
 The team is told from `suspicious` on, an owner from `malicious` on, and both of everything that was done to a pod. Who
 owns it is what the evidence says: a word of whoever may write labels, which chooses among our own channels and reaches
-no other. A risen verdict or a changed outcome is a second message; what was said once is not said again.
+no other. A risen verdict or a changed outcome is a second message; what was said once is not said again, but for a
+question to the approvers and how it ended, of which each is news.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from responder.record import Audience, Notice, Record, Verdict
 
 _UNTOUCHED: Final = frozenset({"held", "gone", "replaced"})
 """Outcomes in which the responder has done nothing to the pod."""
+_QUESTION: Final = "await_approval"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,8 @@ def due_notices(record: Record, config: Notices, told: Sequence[Notice]) -> tupl
 
 def state_of(record: Record) -> str:
     """The outcome as a notice has it: a question to an approver is news too, though nothing was done yet."""
-    is_asked = record.outcome.kind == "held" and record.decision.kind == "await_approval"
-    return "await_approval" if is_asked else record.outcome.kind
+    is_asked = record.outcome.kind == "held" and record.decision.kind == _QUESTION
+    return _QUESTION if is_asked else record.outcome.kind
 
 
 def is_told(line: RecordLine, channel: ChannelConfig) -> bool:
@@ -93,15 +95,18 @@ def digest(lines: Iterable[RecordLine], since: datetime, until: datetime, channe
 
 def _planned(record: Record, config: Notices, channel: ChannelConfig, sent: Sequence[Notice]) -> Planned | None:
     verdict, outcome = record.triage.verdict, state_of(record)
-    identity = _id(record.id, channel.audience, channel.name, verdict, outcome)
+    last = max(sent, key=lambda notice: notice.at, default=None)
+    # A question comes from where its end leads back to: each is news once, and told apart by what was told before it.
+    before = last.id if last is not None and _QUESTION in {outcome, last.outcome} else ""
+    identity = _id(record.id, channel.audience, channel.name, verdict, outcome, *filter(None, (before,)))
     if any(notice.id == identity for notice in sent):
         return None
     again = ""
-    if not sent:
+    if last is None:
         if rank(verdict) < rank(channel.least) and not _is_action(record):
             return None
     else:
-        again = _news(record, outcome, sent)
+        again = _news(record, outcome, last, sent)
         if not again:
             return None
     page = config.page(record.id)
@@ -117,20 +122,23 @@ def _planned(record: Record, config: Notices, channel: ChannelConfig, sent: Sequ
     )
 
 
-def _news(record: Record, outcome: str, sent: Sequence[Notice]) -> str:
+def _news(record: Record, outcome: str, last: Notice, sent: Sequence[Notice]) -> str:
     """What is new since the channel was told last, in our words; empty where nothing that matters is."""
-    last = max(sent, key=lambda notice: notice.at)
     gravest = max((notice.verdict for notice in sent), key=rank)
     news = []
     if rank(record.triage.verdict) > rank(gravest):
         news.append(f"The verdict rose from {cards.WORDS[gravest].lower()}.")
-    if outcome != last.outcome:
+    if last.outcome == _QUESTION and outcome == "held":
+        # While `act` is still to look, `respond` has written the record anew and the question may wait as before.
+        if record.decision.made_by == "act" or record.provenance.act != "wanted":
+            news.append(f"The question to the approvers is over: {record.decision.reasons[0]}.")
+    elif outcome != last.outcome:
         news.append(f"News of the pod: {cards.answer(record).lower()}.")
     return " ".join(news)
 
 
 def _is_action(record: Record) -> bool:
-    return bool(record.actions) or record.outcome.kind not in _UNTOUCHED or state_of(record) == "await_approval"
+    return bool(record.actions) or record.outcome.kind not in _UNTOUCHED or state_of(record) == _QUESTION
 
 
 def _serves(channel: ChannelConfig, record: Record, everyone: Sequence[ChannelConfig]) -> bool:

@@ -118,6 +118,9 @@ def asked(approval: Approval) -> dict[str, str | bool | None]:
     return written(approval) | {"state": "waiting", "by": "", "at": None, "why": ""}
 
 
+_ANEW: Final = "ask for it anew: responder investigate --again {}"
+
+
 def may_answer(found: Approval | None, by: str, now: datetime) -> None:
     """Refused where there is nothing to answer, or nobody who does."""
     if found is None:
@@ -125,7 +128,7 @@ def may_answer(found: Approval | None, by: str, now: datetime) -> None:
     if found.state != "waiting":
         raise Refused("invalid", f"it was answered before: {found.state} by {found.by}")
     if now >= found.until:
-        raise Refused("invalid", f"its time was over at {stamp(found.until)}", mend="it has to be asked for anew")
+        raise Refused("invalid", f"its time was over at {stamp(found.until)}", mend=_ANEW.format(found.record_id))
     if not by.strip():
         raise Refused("invalid", "an answer has the name of whoever gives it")
 

@@ -58,19 +58,26 @@ def answer(request: Request, desk: Desk) -> Response:
     if desk.actions is None or asked is None or not is_same:
         return _stale(request, why)
     try:
-        if act == "approve":
-            approving.approved(asked, desk.actions, by=person, why=why, now=desk.now())
-        else:
-            desk.actions.answer(asked.binding, approve=False, by=person, why=why, now=desk.now())
+        approving.answered(asked, desk.actions, approve=act == "approve", by=person, why=why, now=desk.now())
     except Refused:
         return _stale(request, why)
-    if act == "approve" and desk.summons is not None:
-        try:
-            desk.summons.summon(record.id)
-        except Unanswered as error:
-            log.write("ERROR", "approved, not sent", record=record.id, why=error.why)
-            raise HTTPException(503, "It is approved, but nobody could be asked to do it: approve it again.") from None
+    _summoned(desk, record.id, act)
     return RedirectResponse(f"/records/{record.id}#response", 303)
+
+
+def _summoned(desk: Desk, record_id: str, act: str) -> None:
+    """`act` is asked to look: it does what was approved, and writes down what was rejected."""
+    if desk.summons is None:
+        return
+    try:
+        desk.summons.summon(record_id)
+    except Unanswered as error:
+        if act == "reject":
+            # Nothing is to be done: `act` writes it down when the question's time is over.
+            log.write("WARNING", "rejected, not sent", record=record_id, why=error.why)
+            return
+        log.write("ERROR", "approved, not sent", record=record_id, why=error.why)
+        raise HTTPException(503, "It is approved, but nobody could be asked to do it: approve it again.") from None
 
 
 def brake(request: Request, desk: Desk) -> Response:

@@ -107,6 +107,47 @@ def test_an_outcome_that_comes_back_is_not_told_again() -> None:
     assert seen == [1, 1, 0, 1, 0]
 
 
+def asking(*, at: int = 0, **changes: Any) -> Record:
+    """A record whose question waits; `at` is the minute until which."""
+    until = AT + timedelta(minutes=at)
+    decision = {"kind": "await_approval", "reasons": ("an approver is asked",), "made_by": "act", "approve_by": until}
+    return told("malicious", decision=Decision.model_validate(decision | changes))
+
+
+def ended(reason: str) -> Record:
+    return asking(kind="hold", reasons=(reason,))
+
+
+def sent_in_turn(*records: Record) -> list[str]:
+    """What the team's channel says of each in turn; empty where nothing."""
+    said: tuple[Notice, ...] = ()
+    texts = []
+    for minute, record in enumerate(records):
+        planned = due_notices(record, config(TEAM), said)
+        texts.append(" ".join(str(one.body) for one in planned))
+        said += tuple(one.notice(AT + timedelta(minutes=minute), sent=True) for one in planned)
+    return texts
+
+
+def test_that_a_question_was_rejected_or_ran_out_is_told_after_it_though_the_pod_was_held_before() -> None:
+    for reason in ("the approval was rejected", "nobody answered in the time for an approval"):
+        first, question, end, again = sent_in_turn(told(), asking(), ended(reason), ended(reason))
+        assert (bool(first), "Waits for an approver" in question, again) == (True, True, "")
+        assert f"The question to the approvers is over: {reason}." in end
+
+
+def test_each_question_and_its_end_are_told_once() -> None:
+    over = ended("nobody answered in the time for an approval")
+    texts = sent_in_turn(told(), asking(), asking(), over, asking(at=9), asking(at=9), over, over)
+    assert [bool(one) for one in texts] == [True, True, False, True, True, False, True, False]
+
+
+def test_a_question_that_an_investigation_wrote_the_record_anew_over_has_not_ended() -> None:
+    anew = told(decision=Decision(reasons=("the pod would be deleted after an approval",)))
+    between = anew.model_copy(update={"provenance": anew.provenance.model_copy(update={"act": "wanted"})})
+    assert [bool(one) for one in sent_in_turn(told(), asking(), between, asking())] == [True, True, False, False]
+
+
 def test_another_channels_messages_are_no_reason_to_be_silent() -> None:
     assert names(due_notices(told(), config(TEAM), (notice(channel="other"),))) == ["security"]
 

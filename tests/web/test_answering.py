@@ -90,11 +90,18 @@ def test_an_approver_of_the_project_approves_with_a_reason_and_act_is_asked(case
     assert "it is an attack" in bob.get(case.page).text
 
 
-def test_a_rejection_is_kept_and_nobody_is_asked_to_act(case: Case) -> None:
+def test_a_rejection_is_kept_and_act_is_asked_to_write_it_down(case: Case) -> None:
     bob = Browser(case.desk(), who=BOB)
     bob.send(case.action, bob.fields(case.page, case.action) | {"act": "reject", "why": "not now"})
     assert case.state() == "rejected"
-    assert case.summoned.ids == []
+    assert case.summoned.ids == [case.record.id]
+
+
+def test_a_rejection_that_could_not_be_passed_on_stands(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    silent = Browser(case.desk(summons=Failing(Unanswered("unavailable", "topic"))), who=BOB)
+    fields = silent.fields(case.page, case.action) | {"act": "reject", "why": "not now"}
+    assert (silent.send(case.action, fields).status_code, case.state()) == (303, "rejected")
+    assert "rejected, not sent" in capsys.readouterr().out
 
 
 def test_who_is_not_an_approver_in_the_policy_in_force_cannot_answer(case: Case) -> None:
