@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import mmap
-import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -28,14 +27,13 @@ Facts = Callable[[Readable], ElfFacts | None]
 
 _ELF: Final = b"\x7fELF"
 _LONGEST: Final = 512
-_UNSEEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def printable(text: bytes | str, limit: int = _LONGEST) -> str:
-    """The attacker's bytes as a text of one line: no control, no bidirectional override; cut at `limit`."""
+    """The attacker's bytes as a text of one line: no control, override of direction or odd space; cut at `limit`."""
     if isinstance(text, bytes):
         text = text[: 4 * limit].decode("utf-8", "replace")
-    return "".join("?" if unicodedata.category(one) in _UNSEEN else one for one in text[:limit])
+    return "".join(one if one.isprintable() else "?" for one in text[:limit])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

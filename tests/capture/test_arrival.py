@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from responder.capture.arrival import HELD, Arrival, Arrived, Facts
+from responder.capture.arrival import HELD, Arrival, Arrived, Facts, printable
 from responder.capture.belt import Belt
 from responder.capture.elf import Readable, facts
 from responder.record import ElfFacts
@@ -59,3 +59,11 @@ def test_what_is_held_ends_where_the_file_ends_and_what_is_no_program_is_not_loo
     assert arrived(b"#!/bin/sh\n", look).content == "script"
     assert arrived(b"", look).size == 0
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "odd", ["\x1b", "\n", "\x7f", "\u202e", "\u2066", "\u2028", "\u00a0", "\u3000", "\ue000", "\ud800"]
+)
+def test_what_no_line_of_text_has_is_a_question_mark(odd: str) -> None:
+    assert printable(f"a{odd} b") == "a? b"
+    assert printable(f"a{odd} b".encode("utf-8", "surrogatepass")).replace("\ufffd", "?").startswith("a?")
