@@ -106,7 +106,7 @@ def _investigated(material: Material, settings: Settings, precedents: Precedents
     findings = tuple(_recorded(redactor, _as_confirmed(one, material)) for one in material.findings)
     finding = redactor.finding(material.finding)
     latest = material.rounds[-1].at
-    evidence = _settled(redacted(material.evidence, redactor), material.rounds, material.started, latest)
+    evidence = settled(redacted(material.evidence, redactor), material.rounds, material.started, latest)
     told = (finding, material.target, evidence, settings.console)
     whose = owner(finding, evidence, settings.owner_keys)
     sheet = runbook.sheet(*told, contacts=whose.contacts, log_window=settings.log_window)
@@ -194,7 +194,7 @@ def next_look(record: Record) -> datetime | None:
     return next((at for at in (first + _SECOND_LOOK, record.provenance.window_end) if at > looked), None)
 
 
-def _settled(evidence: Evidence, rounds: tuple[Round, ...], started: datetime, now: datetime) -> Evidence:
+def settled(evidence: Evidence, rounds: tuple[Round, ...], started: datetime, now: datetime) -> Evidence:
     """Each passing gap with the time to ask again; with none where it was asked often or long enough: it is final.
 
     One that this round did not ask keeps its time: findings that keep joining put nothing off.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Iterable
@@ -20,9 +21,17 @@ HARDEST: Final[tuple[tuple[Event, ...], ...]] = (
     # A holder without a message that would come back, or whose message was acknowledged by another delivery of it.
     ("finding", "again", "other finding"),
     ("finding", "finding", "other finding"),
+    # A finding that comes after the second look's time, and before the sweep.
+    ("finding", "late finding", "sweep"),
     # A joined finding whose worker is gone, and then a message that reads the record for another reason.
     ("finding", "other finding", "mute"),
 )
+
+_BETWEEN: Final[tuple[Event, ...]] = ("other finding", "mute", "late finding", "sweep")
+LATEST: Final[tuple[tuple[Event, ...], ...]] = tuple(
+    ("no quota", "finding", *two) for two in itertools.product(_BETWEEN, repeat=2)
+)
+"""A gap that stays until the events are over."""
 
 
 def main() -> int:
@@ -34,9 +43,10 @@ def main() -> int:
     alone = Subject(name="by Pub/Sub alone", pipeline=product)
     swept = Subject(name="with the sweep", pipeline=product, swept=True)
     told = [
-        _played(alone, "2 events, a fault and a switch", Bounds(troubles=2), sequences(2, FEW[:4])),
+        _played(alone, "2 events, a fault and a switch", Bounds(troubles=2), sequences(2, FEW[:5])),
         _played(swept, "2 events, a fault or a switch", Bounds(), sequences(2, SWEPT)),
         _played(swept, f"{events} events one by one, a fault", ONE_BY_ONE, sequences(events, FEW)),
+        _played(swept, "4 events one by one, a fault", ONE_BY_ONE, LATEST),
         _played(swept, f"{events} events in each other, no fault", NO_FAULT, sequences(events, CLOSEST)),
         _played(swept, "3 events in each other, a fault", Bounds(switches=0), HARDEST),
     ]

@@ -6,19 +6,20 @@ full record are played too, in fewer schedules. Touches nothing but the ports.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
+from types import ModuleType
 from typing import Any, Final
 
 from responder.burst import Burst, Worth
-from responder.compose import Material, due
+from responder.compose import Material
 from responder.errors import Unanswered
-from responder.evidence import Evidence, Found, Missing, Pod, SccFinding, Window
+from responder.evidence import LATER, Evidence, Found, LogExtract, Missing, Pod, SccFinding, Window
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered
-from responder.ports import Access, Around, World
+from responder.ports import Access, Around, LogCaps, World
 from responder.record import Record, RecordedFinding
 from responder.settings import Settings
 from tests.builders import EVENT_TIME, a_finding, a_record
@@ -26,15 +27,20 @@ from tests.doubles import Calls, FakeKubernetes
 
 FIRST: Final = a_finding()
 OTHER: Final = a_finding(key="1750894040330370653/1b2c3d4e", event_time=EVENT_TIME.replace(second=12))
+LATE: Final = a_finding(key="1750894040330370653/2c3d4e5f", event_time=EVENT_TIME.replace(second=20))
 MUTED: Final = replace(FIRST, mute="MUTED")
+AGAIN: Final = replace(FIRST, event_time=EVENT_TIME.replace(second=30))
 _WINDOW: Final = Window(EVENT_TIME.replace(hour=8), EVENT_TIME.replace(hour=10))
 _ACCESS: Final = Access(kind="dns", host="gke.example", ca_pem="", cluster=FIRST.cluster)  # type: ignore[arg-type] # it has one
-_RETRY: Final = timedelta(minutes=1)
-_TRIES: Final = 3
 _TEMPLATE: Final = a_record()
 _SILENT: Final = Missing(why="unavailable", detail="SCC did not answer")
 _UNKNOWN: Final = Missing(why="not_found", detail="SCC has no such finding")
 _WAITS: Final = Missing(why="unverified", detail="SCC did not confirm the finding")
+_NO_QUOTA: Final = Missing(why="quota", detail="60 reads a minute")
+_EXTRACT: Final = LogExtract(
+    filter="", window_start=EVENT_TIME, window_end=EVENT_TIME, entries=(), read=0, truncated=False, pages=1
+)
+_LINES: Final = Found[LogExtract](value=_EXTRACT, source="Cloud Logging")
 
 
 @cache
@@ -44,37 +50,75 @@ def pod(uid: str) -> Pod:
 
 
 @cache
-def _evidence(scc: str, uid: str) -> Evidence:
-    """One value for each state of the two answers; `scc` is the finding's key, or `silent`, or `unknown`."""
-    answers: dict[str, Missing] = {"silent": _SILENT, "unknown": _UNKNOWN}
+def _scc(key: str) -> Found[SccFinding]:
     confirmed = SccFinding(
-        name=f"organizations/1/sources/1/findings/{scc.rpartition('/')[2]}", canonical_name="", state="ACTIVE",
+        name=f"organizations/1/sources/1/findings/{key.rpartition('/')[2]}", canonical_name="", state="ACTIVE",
         mute="UNDEFINED", severity="LOW", event_time=EVENT_TIME, marks={},
     )  # fmt: skip
-    return Evidence(
-        scc=answers.get(scc) or Found[SccFinding](value=confirmed, source="SCC"),
-        pod=Found[Pod](value=pod(uid), source="the cluster") if uid else _WAITS,
-    )
+    return Found[SccFinding](value=confirmed, source="SCC")
+
+
+@cache
+def _pod(uid: str) -> Found[Pod]:
+    return Found[Pod](value=pod(uid), source="the cluster")
 
 
 def gather(
     world: World, finding: Finding, target: Target, *, known: Evidence | None = None, ask: Ask = "everything", **_: Any
 ) -> Gathered:
-    """SCC, then the pod, as `responder.gather` has it: what is known stays, for a refused finding nothing is asked."""
+    """SCC, then the pod and its log, as `responder.gather` has it.
+
+    What is known stays, and so does a gap that is not asked about; for a refused finding nothing is asked.
+    """
     around: Around | None
+    scc: Found[SccFinding] | Missing
     try:
         around = world.scc.around(finding, _WINDOW)
-        scc = finding.key if any(one.key == finding.key for one in around.findings) else "unknown"
+        scc = _scc(finding.key) if any(one.key == finding.key for one in around.findings) else _UNKNOWN
     except Unanswered:
-        around, scc = None, "silent"
+        around, scc = None, _SILENT
     keys = frozenset(one.key for one in around.findings) if around else frozenset[str]()
-    uid, asked = _uid(known), ["scc"]
-    if not uid and scc not in {"silent", "unknown"} and (ask != "scc" or known is None):
-        uid = world.connect(_ACCESS).pod(target.namespace, target.pod).uid
-        asked.append("pod")
-    if scc in {"silent", "unknown"} and known is not None and isinstance(known.scc, Found):
-        return Gathered(known, finding, target, keys, tuple(asked), refused=scc == "unknown")
-    return Gathered(_evidence(scc, uid), finding, target, keys, tuple(asked), refused=scc == "unknown")
+    refused = scc is _UNKNOWN
+    before = known or Evidence()
+    asked = {"scc"} | (set() if refused else _open(before, "everything" if known is None else ask))
+    there, lines = before.pod, before.pod_log
+    if isinstance(scc, Missing) and isinstance(before.scc, Found):
+        scc = before.scc
+    if "pod" in asked:
+        is_known = isinstance(scc, Found)
+        there = _pod(world.connect(_ACCESS).pod(target.namespace, target.pod).uid) if is_known else _WAITS
+    if "pod_log" in asked:
+        lines = _read(world, lines)
+    return Gathered(_evidence(scc, there, lines), finding, target, keys, tuple(sorted(asked)), refused=refused)
+
+
+def _open(known: Evidence, ask: Ask) -> set[str]:
+    """The questions to ask beside SCC's own."""
+    if ask == "scc":
+        return set()
+    asked = set() if isinstance(known.pod, Found) else {"pod"}
+    if ask == "look" or isinstance(known.pod_log, Missing):
+        asked |= LATER
+    return asked
+
+
+def _read(world: World, known: Found[LogExtract] | Missing) -> Found[LogExtract] | Missing:
+    try:
+        world.logs.entries("project", "the pod's log", LogCaps())
+    except Unanswered:
+        return known if isinstance(known, Found) else _NO_QUOTA
+    return _LINES
+
+
+@cache
+def _nothing() -> Evidence:
+    return Evidence()
+
+
+def _evidence(
+    scc: Found[SccFinding] | Missing, there: Found[Pod] | Missing, lines: Found[LogExtract] | Missing
+) -> Evidence:
+    return _nothing().model_copy(update={"scc": scc, "pod": there, "pod_log": lines})
 
 
 def burst(pages: Iterable[tuple[RecordedFinding, ...]], _worth: Worth) -> Burst:
@@ -86,40 +130,21 @@ def burst(pages: Iterable[tuple[RecordedFinding, ...]], _worth: Worth) -> Burst:
     return Burst(groups, seen, frozenset(keys))
 
 
-def _uid(known: Evidence | None) -> str:
-    return known.pod.value.uid if known is not None and isinstance(known.pod, Found) else ""
-
-
-def compose(material: Material, _settings: Settings, *_: Any, **__: Any) -> Record:
-    """The material at stage `gathered`, and nothing that is derived from it."""
+def compose(made: ModuleType, material: Material, _settings: Settings, *_: Any, **__: Any) -> Record:
+    """The material at stage `gathered`, and nothing that is derived from it but when its gaps are asked again."""
     told = {"stage": "gathered", "started": material.started, "finished": None, "rounds": material.rounds}
     told |= {"errors": material.errors, "read": material.read}
+    evidence = material.evidence
+    if any(isinstance(one, Missing) and one.passing for one in (evidence.scc, evidence.pod, evidence.pod_log)):
+        evidence = made.settled(evidence, material.rounds, material.started, material.rounds[-1].at)
     provenance = _TEMPLATE.provenance.model_copy(update=told)
-    update = {
-        "id": material.id,
-        "findings": material.findings,
-        "evidence": _with_retries(material.evidence, material),
-        "provenance": provenance,
-    }
+    update = {"id": material.id, "findings": material.findings, "evidence": evidence, "provenance": provenance}
     return _TEMPLATE.model_copy(update=update)
 
 
-def _with_retries(evidence: Evidence, material: Material) -> Evidence:
-    """Each passing gap with the time to ask again, so many times at most."""
-    tries = sum(one.kind == "gaps" for one in material.rounds)
-    again = material.rounds[-1].at + _RETRY if tries < _TRIES else None
-    gaps = {name: getattr(evidence, name) for name in ("scc", "pod")}
-    changed = {
-        name: gap.model_copy(update={"retry_at": again})
-        for name, gap in gaps.items()
-        if isinstance(gap, Missing) and gap.passing
-    }
-    return evidence.model_copy(update=changed) if changed else evidence
-
-
-def finish(record: Record, now: datetime, *_: Any, **__: Any) -> Record:
+def finish(made: ModuleType, record: Record, now: datetime, *_: Any, **__: Any) -> Record:
     """The record with its outcome, and when it is to be looked at again."""
-    update = {"stage": "finished", "finished": now, "due": due(record)}
+    update = {"stage": "finished", "finished": now, "due": made.due(record)}
     provenance = record.provenance.model_copy(update=update)
     return record.model_copy(update={"provenance": provenance})
 
@@ -128,3 +153,9 @@ def noted(record: Record, findings: tuple[RecordedFinding, ...], read: int, *_: 
     """The record with its findings' latest occurrences."""
     provenance = record.provenance.model_copy(update={"read": read})
     return record.model_copy(update={"findings": findings, "provenance": provenance})
+
+
+def parts(made: ModuleType) -> dict[str, Callable[..., Any]]:
+    """What takes the place of what the pipeline imports; `made` is `responder.compose`, or a variant of it."""
+    own = {"gather": gather, "burst": burst, "noted": noted, "next_look": made.next_look}
+    return own | {"compose": partial(compose, made), "finish": partial(finish, made)}

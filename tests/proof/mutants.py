@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from responder import pipeline
+from responder import compose, pipeline
 from responder.errors import Busy, StaleClaim, StoreError
 from responder.finding import Finding, Target
 from responder.ports import Admission, Claim, Clock, Delivery, Records
@@ -23,15 +23,14 @@ from tests.proof.memory import MemoryRecords, Row
 from tests.proof.play import Subject, Tally, explore, sequences
 from tests.proof.schedule import Bounds, Event
 
-_PATH: Final = Path(pipeline.__file__)
-_LIGHT: Final = {name: getattr(light, name) for name in ("gather", "burst", "compose", "finish", "noted")}
+_SOURCES: Final = {module: Path(str(module.__file__)).read_text(encoding="utf-8") for module in (compose, pipeline)}
 _LOOK: Final = "while world.records.release(claim, seen):"
 _KNOWN: Final = 'if admission.kind == "duplicate" and admission.finished:'
 _KEPT: Final = 'if record is None or record.provenance.stage == "finished"'
 _FINISH: Final = "world.records.save(finish(record, world.now()), claim)"
 
 
-_KINDS: Final[tuple[Event, ...]] = ("finding", "overtaken", "other finding", "mute")
+_KINDS: Final[tuple[Event, ...]] = ("finding", "overtaken", "other finding", "mute", "fires again")
 """Enough to find each that two events can find."""
 
 
@@ -51,21 +50,29 @@ class Mutant(NamedTuple):
 
 
 def variant(*edits: tuple[str, str]) -> ModuleType:
-    """The pipeline with each old text, which must stand in it, replaced by the new one.
+    """The pipeline with each old text, which must stand in it or in compose.py, replaced by the new one.
 
-    What it calls in between is the least that there can be (`light`).
+    What it calls in between is the least that there can be (`light`), but for when a record is looked at again.
     """
-    source = _PATH.read_text(encoding="utf-8")
-    for old, new in edits:
-        assert old in source, f"pipeline.py has changed: it has no {old!r}"
-        source = source.replace(old, new)
-    module = ModuleType(pipeline.__name__)
-    module.__file__ = str(_PATH)
-    exec(compile(source, str(_PATH), "exec"), module.__dict__)  # noqa: S102 - our own source, a text or none replaced
-    for name, stand_in in _LIGHT.items():
+    for old, _ in edits:
+        assert any(old in source for source in _SOURCES.values()), f"the source has changed: it has no {old!r}"
+    made, module = (_edited(one, edits) for one in (compose, pipeline))
+    for name, stand_in in light.parts(made).items():
         assert hasattr(module, name), f"pipeline.py has changed: it calls no {name}"
         setattr(module, name, stand_in)
     return module
+
+
+def _edited(module: ModuleType, edits: tuple[tuple[str, str], ...]) -> ModuleType:
+    source = _SOURCES[module]
+    for old, new in edits:
+        source = source.replace(old, new)
+    if source == _SOURCES[module] and module is compose:
+        return compose
+    made = ModuleType(module.__name__)
+    made.__file__ = str(module.__file__)
+    exec(compile(source, made.__file__, "exec"), made.__dict__)  # noqa: S102 - our own source, a text or none replaced
+    return made
 
 
 # --- mistakes of a store ----------------------------------------------------------------------------------------------
@@ -148,6 +155,13 @@ class MuteIsDuplicate(MemoryRecords):
         return told[0] == one.event_time
 
 
+class EventTimeIsDuplicate(MemoryRecords):
+    """EventTime does not tell one publication from another."""
+
+    def _same(self, told: tuple[datetime, str, str], one: Occurrence) -> bool:
+        return told[1:] == (one.state, one.mute)
+
+
 class FinishedForEver(MemoryRecords):
     """A record counts as finished though something joined that nobody has read."""
 
@@ -177,7 +191,7 @@ class SilentFence(MemoryRecords):
 
 _STORES: Final[tuple[type[MemoryRecords], ...]] = (
     NoFence, FenceByHolder, FenceWithoutExpiry, ClaimForEver, ClaimForAll, SameToken, ReleaseOfOthers, BlindRelease,
-    RecordForEach, KeptTwice, MuteIsDuplicate, FinishedForEver, JoinsWithoutStoring, SilentFence,
+    RecordForEach, KeptTwice, MuteIsDuplicate, EventTimeIsDuplicate, FinishedForEver, JoinsWithoutStoring, SilentFence,
 )  # fmt: skip
 _NEEDS_THREE: Final[dict[type[MemoryRecords], tuple[tuple[Event, ...], ...]]] = {
     # One that was taken over, the one that took over, and one that gets what the first gave back.
@@ -209,6 +223,25 @@ _PIPELINES: Final[dict[str, tuple[str, str]]] = {
     ),
     "the record is never finished": (_FINISH, "finish(record, world.now())"),
 }
+_LATER: Final[dict[str, tuple[tuple[str, str], tuple[Event, ...]]]] = {
+    "there is never a second look": (
+        ("(look := next_look(record)) is not None and look <= now", "False"),
+        ("finding",),
+    ),
+    "whatever is asked after a look's time is taken for the look": (
+        ('if one.kind == "look" or set(one.asked) >= LATER', "if one.kind"),
+        ("finding", "late finding"),
+    ),
+    "the look at the window's end is made at the second look": (
+        ("(first + _SECOND_LOOK, record.provenance.window_end)", "(first + _SECOND_LOOK,)"),
+        ("finding",),
+    ),
+    "a finding that joins puts off the gaps that nobody asks about": (
+        ("if gap.passing and name in asked", "if gap.passing"),
+        ("no quota", "finding", "other finding"),
+    ),
+}
+"""Mistakes about what is asked for later, each with the events that show it."""
 _HARMLESS: Final[dict[str, tuple[str, str]]] = {
     "a claim is not given back after a failure": (
         "with contextlib.suppress(StoreError):\n            world.records.release(claim, sys.maxsize)",
@@ -240,6 +273,8 @@ def mutants(*base: tuple[str, str]) -> Iterator[Mutant]:
         yield Mutant(Subject(name=name, pipeline=sound, store=_made(store)), _NEEDS_THREE.get(store, ()))
     for name, edit in _PIPELINES.items():
         yield Mutant(Subject(name=name, pipeline=variant(*base, edit)))
+    for name, (edit, order) in _LATER.items():
+        yield Mutant(Subject(name=name, pipeline=variant(*base, edit), swept=True), (order,))
     yield Mutant(Subject(name="acknowledged before it is stored", pipeline=sound, early=True))
     for name, kind in (("acknowledged while busy with it", Busy), ("acknowledged though the store failed", StoreError)):
         yield Mutant(Subject(name=name, pipeline=_swallowing(kind, base)))

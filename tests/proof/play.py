@@ -17,9 +17,21 @@ from typing import Any, Final, NamedTuple, cast
 from responder.errors import Busy, StoreError, Unanswered
 from responder.evidence import Pod, Window
 from responder.finding import Finding
-from responder.ports import Access, Around, Clock, Delivery, Kubernetes, Published, RecordQuery, Records, World
+from responder.ports import (
+    Access,
+    Around,
+    Clock,
+    Delivery,
+    Kubernetes,
+    LogCaps,
+    LogPages,
+    Published,
+    RecordQuery,
+    Records,
+    World,
+)
 from tests.builders import EVENT_TIME
-from tests.doubles import Calls, FakeKubernetes
+from tests.doubles import Calls, FakeKubernetes, FakeLogs
 from tests.doubles import world as a_world
 from tests.proof import light
 from tests.proof.judge import Judge, Violation
@@ -29,7 +41,11 @@ from tests.proof.schedule import Bounds, Choices, Crashed, Event, Schedule, Work
 JUMP: Final = timedelta(minutes=5)
 """Longer than any lease, shorter than the window."""
 
+LATE: Final = timedelta(minutes=16)
+"""Longer than it takes until the second look."""
 AGE: Final = timedelta(minutes=61)
+_TICK: Final = timedelta(seconds=1)
+"""Each event takes as long, so that what an earlier one was to be done by is seen to move."""
 _ROUNDS: Final = 4
 _MESSAGES: Final[dict[str, tuple[str, Finding]]] = {
     "finding": ("m-1", light.FIRST),
@@ -38,16 +54,19 @@ _MESSAGES: Final[dict[str, tuple[str, Finding]]] = {
     "new message": ("m-2", light.FIRST),
     "other finding": ("m-3", light.OTHER),
     "mute": ("m-4", light.MUTED),
+    "fires again": ("m-5", light.AGAIN),
+    "late finding": ("m-6", light.LATE),
 }
-_OPENING: Final = frozenset({"finding", "other finding", "mute"})
+_OPENING: Final = frozenset({"finding", "other finding", "mute", "fires again"})
 """The first message of a schedule is one of these: another order of the names is the same schedule."""
 KINDS: Final[tuple[Event, ...]] = (
-    "finding", "same message", "new message", "other finding", "mute", "overtaken", "expire", "scc silent", "scc back",
-    "pod replaced", "again",
+    "finding", "same message", "new message", "other finding", "mute", "fires again", "overtaken", "expire",
+    "scc silent", "scc back", "pod replaced", "again",
 )  # fmt: skip
-SWEPT: Final[tuple[Event, ...]] = (*KINDS, "sweep", "no message")
+SWEPT: Final[tuple[Event, ...]] = (*KINDS, "sweep", "no message", "late finding", "no quota")
 FEW: Final[tuple[Event, ...]] = (
-    "finding", "other finding", "mute", "overtaken", "scc silent", "again", "sweep", "no message",
+    "finding", "other finding", "mute", "overtaken", "fires again", "late finding", "scc silent", "again", "sweep",
+    "no message",
 )  # fmt: skip
 """Those of them that differ most where there is a sweep."""
 
@@ -100,7 +119,7 @@ class Play:
         self.schedule = Schedule(events, bounds, choices)
         self.time = EVENT_TIME + timedelta(minutes=1)
         self.store = subject.store(self.now)
-        self.silent = False
+        self.silent = self.poor = False
         self.uid = "first"
         self._messages: dict[str, Message] = {}
         self._runs = itertools.count(1)
@@ -118,7 +137,7 @@ class Play:
             self.store.close()
 
     def _settle(self) -> None:
-        self.silent = False
+        self.silent = self.poor = False
         swept = False
         for _ in range(_ROUNDS):
             left = [one for one in self._messages.values() if not one.acknowledged]
@@ -130,13 +149,16 @@ class Play:
             swept = self._swept()
         self.judge.settled(self.store, sum(not one.acknowledged for one in self._messages.values()))
         if self._subject.swept:
+            self.judge.looked(self.store, self.time)
             self._grow_old()
 
     def _grow_old(self) -> None:
         """The second look, the last look, and then nothing more: a record comes to its end."""
-        for _ in range(_ROUNDS):
-            self.time += AGE
-            if self._swept():
+        for by in (LATE, *[AGE] * _ROUNDS):
+            self.time += by
+            is_over = self._swept()
+            self.judge.looked(self.store, self.time)
+            if is_over and by == AGE:
                 break
         else:
             raise Violation("I1 a record never comes to its end")
@@ -158,8 +180,7 @@ class Play:
 
     def begin(self, event: Event) -> Worker | None:
         """What the event does, or the worker that it starts."""
-        if event in {"expire", "overtaken"}:
-            self.time += JUMP
+        self.time += {"expire": JUMP, "overtaken": JUMP, "late finding": LATE}.get(event, _TICK)
         if event in _MESSAGES:
             message_id, finding = _MESSAGES[event]
             message = self._messages.setdefault(message_id, Message(message_id, finding))
@@ -171,12 +192,14 @@ class Play:
             self._published(light.OTHER)
         if event in {"scc silent", "scc back"}:
             self.silent = event == "scc silent"
+        elif event == "no quota":
+            self.poor = True
         elif event == "pod replaced":
             self.uid = "second"
         return None
 
     def _published(self, finding: Finding) -> None:
-        self.judge.delivered[finding.key, finding.state, finding.mute] = finding
+        self.judge.delivered[finding.key, finding.event_time, finding.state, finding.mute] = finding
 
     def _worker(self, name: str, work: Callable[[Worker], None]) -> Worker:
         return Worker(f"{name}/{next(self._runs)}", work)
@@ -223,10 +246,11 @@ class Play:
     def _world(self, worker: Worker) -> World:
         whole, _ = _WORLD if not self._subject.full else a_world(light.FIRST)
         records = cast("Any", _Records(self, worker))
-        return replace(whole, records=records, scc=_Scc(self, worker), connect=_Cluster(self), now=self.now)
+        logs = _Logs(self)
+        return replace(whole, records=records, scc=_Scc(self, worker), logs=logs, connect=_Cluster(self), now=self.now)
 
     def around(self) -> Around:
-        """What SCC has: both findings, or no answer."""
+        """What SCC has: all findings, or no answer."""
         if self.silent:
             raise Unanswered("unavailable", "SCC is silent")
         return _AROUND
@@ -235,12 +259,12 @@ class Play:
         """What SCC lists of that span, each finding once."""
         if self.silent:
             raise Unanswered("unavailable", "SCC is silent")
-        listed = {key: one for (key, _, _), one in self.judge.delivered.items() if since <= one.event_time <= until}
+        listed = {key: one for (key, *_), one in self.judge.delivered.items() if since <= one.event_time <= until}
         return tuple(Published(finding=one, data=b"listed") for one in listed.values())
 
 
 _WORLD: Final = a_world(light.FIRST)
-_AROUND: Final = Around(findings=(light.FIRST, light.OTHER), filter="the filter", truncated=False)
+_AROUND: Final = Around(findings=(light.FIRST, light.OTHER, light.LATE), filter="the filter", truncated=False)
 
 
 class _Scc:
@@ -256,6 +280,20 @@ class _Scc:
     def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
         assert not project
         return iter(self._play.schedule.call(self._worker, "listed", partial(self._play.listed, since, until)))
+
+
+class _Logs(FakeLogs):
+    """Cloud Logging: it has no lines, or no quota."""
+
+    def __init__(self, play: Play) -> None:
+        super().__init__(Calls())
+        self._play = play
+
+    def entries(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
+        self._play.judge.logs_asked += 1
+        if self._play.poor:
+            raise Unanswered("quota", "60 reads a minute")
+        return super().entries(project_id, filter_, caps)
 
 
 class _Cluster(FakeKubernetes):

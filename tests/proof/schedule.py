@@ -21,10 +21,13 @@ Event = Literal[
     "new message",  # the same finding under another message id
     "other finding",  # another finding of the same container
     "mute",  # the finding, muted meanwhile
+    "fires again",  # the finding with a later eventTime: the same command line ran once more
+    "late finding",  # the second look's time passes, and then a third finding of the container comes
     "expire",  # the clock jumps over every lease
     "overtaken",  # the clock jumps over every lease, and the message is delivered again
     "scc silent",  # SCC does not answer until it is back
     "scc back",
+    "no quota",  # Logging does not answer until the events are over
     "pod replaced",  # another pod has the name from now on
     "again",  # a person has the record's gaps asked again
     "sweep",  # what is due, and what SCC has and the store has not
