@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from responder.burst import Burst, burst, pages_of
 from responder.compose import Material, compose, finish, next_look, noted, policy_of
-from responder.errors import Busy, StaleClaim, StoreError, Unanswered
+from responder.errors import PASSING, Busy, StaleClaim, StoreError, Unanswered, Why
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
@@ -32,8 +32,9 @@ _ARRIVAL: Final = timedelta(minutes=5)
 """A finding this young may still be on its way to us as a message."""
 _BATCH: Final = 500
 _SWEEP: Final = timedelta(minutes=4)
-"""After this long a sweep begins nothing new; half of it is for records that are due, lest they take all of it. What it
-has begun may take the gathering's deadline and the margin."""
+"""After this long a sweep begins nothing new. Half of it is for records that are due, a quarter for findings whose
+message never came, an eighth for what is late in going out and one for what is late in being told: none of them takes
+all of it. What it has begun may take the gathering's deadline and the margin."""
 _NAMED: Final = 20
 
 _LEADS: Final = 8
@@ -122,22 +123,20 @@ def sweep(world: World) -> Swept:
         world.records.count("sweep.due")
         with apart:
             _drive(world, line, now)
-    sent = 0
-    for record_id in world.records.unpublished() if world.outbox else ():
-        with apart:
-            sent += _publish(world, record_id)
-    for record_id in world.records.wanting(now) if world.summons else ():
-        with apart:
-            _summon(world, record_id)
-    told = _tell_the_rest(world, now + _SWEEP * 3 / 4, apart)
     try:
         with apart:
-            found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=now + _SWEEP)
+            found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=now + _SWEEP * 3 / 4)
     except Unanswered as error:
         world.records.count(f"sweep.scc_{error.why}")
         scc = error.why
+    is_late = world.now() >= now + _SWEEP * 3 / 4
+    end = now + _SWEEP * 7 / 8
+    sent = _sent(world, world.records.unpublished() if world.outbox else (), _publish, end, apart)
+    _sent(world, world.records.wanting(now) if world.summons else (), _summon, end, apart)
+    is_late = is_late or world.now() >= end
+    told = _tell_the_rest(world, now + _SWEEP, apart)
     apart.raise_first()
-    cut = due < len(lines) or world.now() >= now + _SWEEP
+    cut = due < len(lines) or is_late or world.now() >= now + _SWEEP
     return Swept(due=due, published=sent, found=found, scc=scc, cut=cut, told=told)
 
 
@@ -227,6 +226,23 @@ def _drive(world: World, line: RecordLine, now: datetime) -> None:
     _tell(world, line.id)
 
 
+def _sent(
+    world: World, late: tuple[str, ...], send: Callable[[World, str], Why | None], end: datetime, apart: _Apart
+) -> int:
+    """Send what is late, and how many were. It ends at `end`, and where the next one would most likely fail as well."""
+    sent = 0
+    for record_id in late:
+        if world.now() >= end:
+            break
+        why: Why | None = "broken"
+        with apart:
+            why = send(world, record_id)
+        sent += why is None
+        if why in PASSING:
+            break
+    return sent
+
+
 def _batches(found: Iterator[Published]) -> Iterator[list[Published]]:
     while batch := list(islice(found, _BATCH)):
         yield batch
@@ -238,15 +254,17 @@ def _summon_where_wanted(world: World, record_id: str) -> None:
         _summon(world, record_id)
 
 
-def _summon(world: World, record_id: str) -> None:
-    """Ask `act` to look at a record; what fails here is asked for by the next sweep."""
+def _summon(world: World, record_id: str) -> Why | None:
+    """Ask `act` to look at a record, and why it could not be; what fails here is asked for by the next sweep."""
     if world.summons is None:
-        return
+        return "not_asked"
     try:
         world.summons.summon(record_id)
-        world.records.count("summoned")
     except Unanswered as error:
         world.records.count(f"summon.{error.why}")
+        return error.why
+    world.records.count("summoned")
+    return None
 
 
 def _tell(world: World, record_id: str) -> None:
@@ -265,18 +283,18 @@ def _tell_the_rest(world: World, end: datetime, apart: _Apart) -> int:
     return telling.sweep(world, end, apart)
 
 
-def _publish(world: World, record_id: str) -> bool:
-    """Send a finished record out, and whether it was; what fails here is sent by the next sweep."""
+def _publish(world: World, record_id: str) -> Why | None:
+    """Send a finished record out, and why it was not; what fails here is sent by the next sweep."""
     record = world.records.load(record_id) if world.outbox else None
     if world.outbox is None or record is None or record.provenance.stage != "finished":
-        return False
+        return "not_asked"
     try:
         world.outbox.publish(record)
     except Unanswered as error:
         world.records.count(f"publish.{error.why}")
-        return False
+        return error.why
     world.records.published(record_id, record.provenance.revision)
-    return True
+    return None
 
 
 def _lease(world: World) -> timedelta:

@@ -583,7 +583,7 @@ class Records(Protocol):
         """The record's findings with their occurrences, by eventTime."""
 
     def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
-        """Records that nobody holds and somebody must go on with: oldest first.
+        """Records that nobody holds and somebody must go on with: those that were tried last come last.
 
         Those that are not finished, those whose `provenance.due` has come, and those whose claim ran out before it was
         given back: something may have joined that its holder has not read.

@@ -335,7 +335,55 @@ def test_a_sweep_begins_nothing_new_once_its_time_has_run_out(
     outside = replace(outside, scc=Slow(calls, crowd))
     watch.tick(minutes=6)
     first = pipeline.sweep(outside)
-    assert (first.found, first.cut) == (8, True)
+    assert (first.found, first.cut) == (6, True)
     for _ in range(5):
         pipeline.sweep(outside)
     assert records.unknown([one.key for one in crowd]) == frozenset()
+
+
+def test_a_pubsub_that_hangs_keeps_no_lost_finding_waiting(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    sent = tuple(
+        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
+        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(30))
+    )
+    outside, calls = world(finding, records, now=watch)
+    for one in sent:
+        pipeline.respond(replace(outside, scc=FakeScc(calls, (one,))), one, delivery(one.key))
+
+    class Hangs:
+        asked = 0
+
+        def publish(self, _: Record) -> None:
+            self.asked += 1
+            watch.tick(seconds=20)
+            raise Unanswered("timeout", "Pub/Sub")
+
+    box = Hangs()
+    watch.tick(minutes=6)
+    began = watch()
+    swept = pipeline.sweep(replace(outside, outbox=box))
+    assert swept.found == 1, "what is lost goes before what is late"
+    assert records.unknown([finding.key]) == frozenset()
+    assert box.asked == 2, "once for the record that was found, once for those that wait"
+    assert watch() - began <= timedelta(minutes=4)
+
+
+def test_a_record_that_cannot_be_sent_keeps_no_other_from_being_sent(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    crowd = tuple(
+        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
+        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(3))
+    )
+    outside, calls = world(finding, records, now=watch)
+    ids = [pipeline.respond(replace(outside, scc=FakeScc(calls, (one,))), one, delivery(one.key))[0] for one in crowd]
+
+    class Refuses(Outbox):
+        def publish(self, record: Record) -> None:
+            if record.id == min(ids):
+                raise Unanswered("invalid", "too large")
+            super().publish(record)
+
+    assert pipeline.sweep(replace(outside, scc=FakeScc(calls, ()), outbox=Refuses())).published == 2

@@ -240,13 +240,16 @@ class FirestoreRecords:
         while left > 0:
             limit = min(left, _PAGE)
             rows = self._database.ask(query, replace(asked, limit=limit))
-            with ThreadPoolExecutor(_COUNTING) as pool:
-                counts = list(pool.map(self._count_findings, [row.id for row in rows]))
-            for row, count in zip(rows, counts, strict=True):
-                yield _documents().line_of([row.id, *_line(row, count)])
+            yield from self._lines_of(rows)
             if len(rows) < limit:
                 return
             left, asked = left - limit, replace(asked, after=rows[-1])
+
+    def _lines_of(self, rows: Sequence[Row]) -> Iterator[RecordLine]:
+        with ThreadPoolExecutor(_COUNTING) as pool:
+            counts = list(pool.map(self._count_findings, [row.id for row in rows]))
+        for row, count in zip(rows, counts, strict=True):
+            yield _documents().line_of([row.id, *_line(row, count)])
 
     def _count_findings(self, record_id: str) -> int:
         return self._database.count(firestore_queries.FINDINGS, Asked(within=path_of(record_id)))
@@ -293,10 +296,13 @@ class FirestoreRecords:
     # --- what is left to do -------------------------------------------------------------------------------------------
 
     def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
-        """Records that nobody holds and somebody must go on with: oldest first."""
-        asked = Asked(above="", at_most=stamp(now))
-        lines = self._lines(firestore_queries.DUE, asked, limit)
-        return tuple(sorted(lines, key=lambda line: (line.window_start, line.id)))
+        """Records that nobody holds and somebody must go on with: those first that have waited the longest for it.
+
+        What failed waits since it was tried, so that what always fails keeps no other from its turn.
+        """
+        rows = self._database.ask(firestore_queries.DUE, Asked(above="", at_most=stamp(now), limit=limit))
+        rows.sort(key=lambda row: (row.data["wake"], row.data["window_start"], row.id))
+        return tuple(self._lines_of(rows))
 
     def unknown(self, keys: Sequence[str]) -> frozenset[str]:
         """Those of the findings' keys that stand in no record."""

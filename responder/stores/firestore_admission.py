@@ -230,6 +230,7 @@ class Admissions:
             "previous": id_of_record(this.subject, last) if "" < last < this.moment else "",
             "due": "",
             "wake": AT_ONCE,
+            "tried": "",
             "published": 0,
             "read": 0,
             "outgoing": False,

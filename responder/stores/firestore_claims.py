@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _FIELDS: Final = (
     *("token", "holder", "expires", "releasing", "claimed", "written"),
-    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told", "alone", "previous"),
+    *("stage", "due", "read", "revision", "reviews", "published", "told", "has_told", "alone", "previous", "tried"),
 )
 _PARTS: Final = ("parts", "part_count")
 _HEADS: Final = 256
@@ -47,7 +47,7 @@ FREE: Final[dict[str, Any]] = {"holder": "", "expires": "", "releasing": False}
 AT_ONCE: Final = "0"
 """As `wake`, which says from when on somebody must go on with a record: while it is held, when its claim runs out; else
 at once where it is not finished or has not read all that joined, when it is due where it has, and never (empty) where
-it is final."""
+it is final. What is to be gone on with at once and was claimed before has the time of that, `tried`: it comes last."""
 
 
 def _is_held(head: Row, now: datetime) -> bool:
@@ -64,7 +64,9 @@ def is_alone(head: Row) -> bool:
 
 
 def _wake(head: dict[str, Any], joined: int) -> str:
-    return str(head["due"]) if head["stage"] == "finished" and head["read"] >= joined else AT_ONCE
+    if head["stage"] == "finished" and head["read"] >= joined:
+        return str(head["due"])
+    return str(head.get("tried") or AT_ONCE)  # heads of an earlier version lack it
 
 
 def path_of(record_id: str) -> Path:
@@ -124,7 +126,7 @@ class Claims:
         """As `ports.Records.claim`."""
         name, wanted = self._new_name(), Claim(record_id=record_id, token=0, holder=holder, expires=now + lease)
         known = self.heads.get(record_id)
-        if known and not _is_held(known, now) and (claim := self._take(known, wanted, name)):
+        if known and not _is_held(known, now) and (claim := self._take(known, wanted, name, now)):
             return claim
         for _ in self._database.rounds(f"record {record_id}"):
             head = self.head(record_id)
@@ -135,15 +137,16 @@ class Claims:
                     message = f"record {record_id} is being worked on for this same message"
                     raise Busy(message)
                 return None
-            if claim := self._take(head, wanted, name):
+            if claim := self._take(head, wanted, name, now):
                 return claim
         return None  # unreachable: `rounds` raises
 
-    def _take(self, head: Row, wanted: Claim, name: str) -> Claim | None:
+    def _take(self, head: Row, wanted: Claim, name: str, now: datetime) -> Claim | None:
         claim = replace(wanted, token=head.data["token"] + 1)
         expires = stamp(claim.expires)
         taken = {"token": claim.token, "holder": clean(claim.holder), "expires": expires, "releasing": False}
-        is_ours = self.change(head, claim.record_id, {**taken, "wake": expires, "claimed": name})
+        data = {**taken, "wake": expires, "tried": stamp(now), "claimed": name}
+        is_ours = self.change(head, claim.record_id, data)
         return claim if is_ours else None
 
     def renew(self, claim: Claim, lease: timedelta, now: datetime) -> Claim:

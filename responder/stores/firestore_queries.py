@@ -105,7 +105,7 @@ PRECEDENTS: Final = Query(
     fields=("window_start", "verdict", "reviewed", "traits"),
 )
 
-DUE: Final = Query(collection="records", order=(("wake", "ASCENDING"),), fields=LINE)
+DUE: Final = Query(collection="records", order=(("wake", "ASCENDING"),), fields=(*LINE, "wake"))
 """Records that somebody must go on with; `wake` is empty where nobody must."""
 
 UNPUBLISHED: Final = Query(

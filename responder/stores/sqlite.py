@@ -106,8 +106,8 @@ class SqliteRecords:
         expires = now + lease
         with self._file.transaction() as db:
             row = db.execute(
-                "UPDATE records SET token = token + 1, holder = ?, expires = ?"
-                " WHERE id = ? AND (holder = '' OR expires <= ?) RETURNING token",
+                "UPDATE records SET token = token + 1, holder = ?1, expires = ?2, tried = ?4"
+                " WHERE id = ?3 AND (holder = '' OR expires <= ?4) RETURNING token",
                 (clean(holder), stamp(expires), clean(record_id), stamp(now)),
             ).fetchone()
             if row is not None:
@@ -234,11 +234,14 @@ class SqliteRecords:
         return map(_documents().line_of, rows)
 
     def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
-        """Records that nobody holds and somebody must go on with: unfinished ones, and those whose time has come."""
+        """Records that nobody holds and somebody must go on with: unfinished ones, and those whose time has come.
+
+        The one that was claimed last comes last, so that those that always fail keep no other from its turn.
+        """
         statement = (
             f"SELECT {tables.LINE} FROM records WHERE (holder = '' OR expires <= ?1)"  # noqa: S608 - our own column names
             f" AND (stage <> 'finished' OR due <= ?1 OR holder <> '' OR {_HAS_UNREAD})"
-            " ORDER BY window_start, id LIMIT ?2"
+            " ORDER BY tried, window_start, id LIMIT ?2"
         )
         with self._file.errors():
             rows = self._file.db().execute(statement, (stamp(now), limit)).fetchall()

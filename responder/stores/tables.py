@@ -12,7 +12,7 @@ from responder.errors import StoreError
 
 VERSION: Final = 5
 """`PRAGMA user_version` of a file that has these tables. 2: `act` and `act_due`. 3: a list is read from one index.
-4: what was told. 5: a list of any kind is read from an index of its own."""
+4: what was told. 5: a list of any kind is read from an index of its own; `tried`, when a record was claimed last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,7 @@ CREATE TABLE records (
     token INTEGER NOT NULL DEFAULT 0,
     holder TEXT NOT NULL DEFAULT '',
     expires TEXT NOT NULL DEFAULT '',
+    tried TEXT NOT NULL DEFAULT '',
     due TEXT,
     act TEXT,
     act_due TEXT,
@@ -194,7 +195,8 @@ UPDATE records SET told = revision;
 )
 """What is older than the telling is not told."""
 _SEARCH_ALL: Final = f"INSERT INTO searched (record_id, text) SELECT id, {_said('records')} FROM records;\n"  # noqa: S608 - our own names
-_TO_5: Final = "DROP INDEX IF EXISTS records_by_line;\n" + _BY_LINE + _BY_MORE + _SEARCHED + _SEARCH_ALL
+_TRIED: Final = "ALTER TABLE records ADD COLUMN tried TEXT NOT NULL DEFAULT '';\n"
+_TO_5: Final = _TRIED + "DROP INDEX IF EXISTS records_by_line;\n" + _BY_LINE + _BY_MORE + _SEARCHED + _SEARCH_ALL
 
 RECORDS: Final = Schema(
     what="record store",

@@ -46,6 +46,7 @@ class Row:
     token: int = 0
     holder: str = ""
     expires: datetime = _NEVER
+    tried: datetime = _NEVER
     record: Record | None = None
     revision: int = 0
     reviews: list[ReviewEntry] = field(default_factory=list)
@@ -147,7 +148,7 @@ class MemoryRecords:
         with self._lock:
             row = self._row(record_id)
             if self._free(row, now):
-                row.token, row.holder, row.expires = self._token(row), name, now + lease
+                row.token, row.holder, row.expires, row.tried = self._token(row), name, now + lease, now
                 return Claim(record_id=record_id, token=row.token, holder=holder, expires=row.expires)
             if row.holder == name:
                 raise Busy(f"record {record_id} is being worked on for this same message")
@@ -226,12 +227,12 @@ class MemoryRecords:
         return self.findings_page(record_id, limit=sys.maxsize)
 
     def due(self, now: datetime, limit: int = 100) -> tuple[RecordLine, ...]:
-        """Records that nobody holds and somebody must go on with: oldest first.
+        """Records that nobody holds and somebody must go on with: those that were tried last come last.
 
         Not finished, or joined by what it does not tell of; or `provenance.due` has come, or a claim ran out.
         """
         with self._lock:
-            rows = sorted(self.rows.values(), key=lambda row: (row.start, row.id))
+            rows = sorted(self.rows.values(), key=lambda row: (row.tried, row.start, row.id))
             due = [row for row in rows if self._free(row, now) and self._is_due(row, now)]
             return tuple(_line(row) for row in due[:limit])
 

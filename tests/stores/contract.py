@@ -737,6 +737,23 @@ class RecordsContract:
         assert [line.id for line in records.due(LATER)] == [ids[1], ids[2], ids[0]]
         assert len(records.due(LATER, limit=2)) == 2
 
+    def test_what_is_due_takes_turns_and_who_was_tried_last_comes_last(self, records: Records) -> None:
+        waits = admitted(records, key="1/9", event_time=minutes(9 * 61))
+        claim = claimed(records, waits)
+        records.save(told(waits, due=NOW + timedelta(minutes=2)), claim)
+        records.release(claim, 1)
+        fails = [admitted(records, key=f"1/{n}", event_time=minutes(n * 61)) for n in range(3)]
+        tried, now = [], NOW
+        for n in range(7):
+            now += timedelta(minutes=1)
+            (line,) = records.due(now, limit=1)
+            tried.append(line.id)
+            records.release(claimed(records, line.id, f"m-{n}", now), sys.maxsize)
+            if line.id == waits:
+                break
+        assert set(tried[:3]) == set(fails)
+        assert waits in tried, "those that fail are always before it"
+
     def test_keys_that_stand_in_no_record_are_unknown(self, records: Records) -> None:
         keys = [f"1/{n}" for n in range(70)]
         for n in range(0, 70, 7):

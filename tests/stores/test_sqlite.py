@@ -127,7 +127,7 @@ def test_a_file_of_a_later_version_is_left_alone(records: SqliteRecords, tmp_pat
 _OF_VERSION_4 = (
     "DROP TRIGGER records_are_searched; DROP TRIGGER records_are_searched_anew; DROP TABLE searched_index;"
     "DROP TABLE searched; DROP INDEX records_by_group; DROP INDEX records_by_score; DROP INDEX records_by_findings;"
-    "DROP INDEX records_by_project; DROP INDEX records_by_number;"
+    "DROP INDEX records_by_project; DROP INDEX records_by_number; ALTER TABLE records DROP COLUMN tried;"
 )
 _OF_VERSION_3 = _OF_VERSION_4 + (
     "DROP INDEX records_untold; DROP TABLE tellings; ALTER TABLE records DROP COLUMN told;"
