@@ -23,7 +23,7 @@ def question(record: Record, actions: Actions, now: datetime) -> Approval:
     Refused where there is none, or what the store has is not about this record.
     """
     bound = tuple(dict.fromkeys(name for name in (record.decision.binding, binding(record)) if name))
-    waiting = [one for one in actions.waiting(record.id) if now < one.until]
+    waiting = [one for one in actions.waiting(now, record.id) if now < one.until]
     # Of several, the one that `act` asked last: evidence that changed meanwhile has made the others void.
     waiting.sort(key=lambda one: (one.binding in bound, one.asked_at))
     found = waiting[-1] if waiting else next(filter(None, map(actions.approval, bound)), None)

@@ -161,11 +161,12 @@ def reject(record_id: _RecordId, why: _Why, as_json: _Json = False) -> None:
 
 
 def approvals(as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False) -> None:
-    """List the questions that wait for an answer, oldest first; those whose time is over are marked."""
+    """List the questions that wait for an answer, oldest first, then those that ran out within a day, marked."""
     from responder import wiring  # noqa: PLC0415 - `--help` must not load pydantic
 
     with said(), _opened() as (_, actions):
-        now, waiting = wiring.now(), actions.waiting()
+        now = wiring.now()
+        waiting = actions.waiting(now)
         for one in waiting:
             late = now >= one.until
             until = f"{'expired' if late else 'until'} {one.until:%Y-%m-%d %H:%M}"

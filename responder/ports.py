@@ -420,8 +420,8 @@ class Actions(Protocol):
     def approval(self, binding: str) -> Approval | None:
         """The question with this binding."""
 
-    def waiting(self, record_id: str = "") -> tuple[Approval, ...]:
-        """Questions that wait for an answer, oldest first."""
+    def waiting(self, now: datetime, record_id: str = "") -> tuple[Approval, ...]:
+        """Questions that nobody answered: those that are open, then those that ran out within a day; oldest first."""
 
     def answer(self, binding: str, *, approve: bool, by: str, why: str, now: datetime) -> Approval:
         """Approve or reject; Refused where there is none, it was answered, or its time is over."""

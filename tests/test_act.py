@@ -174,7 +174,7 @@ def test_the_policy_that_counts_is_that_of_the_decision_not_that_of_before_the_c
 def asked(here: Scene) -> Approval:
     acting = here.world.act
     assert acting is not None
-    (question,) = acting.actions.waiting(here.id)
+    (question,) = acting.actions.waiting(here.lab.now(), here.id)
     return question
 
 

@@ -302,8 +302,8 @@ def test_what_waits_is_listed_and_what_is_too_late_is_marked(desk: Desk) -> None
     desk.question(record, minutes=-1, asked=30)
     desk.question(record, binding="b" * 64)
     first, second = desk("approvals").output.splitlines()
-    assert ("expired" in first, "expired" in second) == (True, False)
-    assert [json.loads(line)["expired"] for line in desk("approvals", "--json").output.splitlines()] == [True, False]
+    assert ("expired" in first, "expired" in second) == (False, True)
+    assert [json.loads(line)["expired"] for line in desk("approvals", "--json").output.splitlines()] == [False, True]
 
 
 def test_nothing_that_a_record_or_a_reason_says_moves_the_terminal(desk: Desk) -> None:

@@ -48,7 +48,8 @@ LATEST: Final = Query(collection="intents", order=(("at", "DESCENDING"),))
 LATEST_OF: Final = Query(collection="intents", order=(("project_at", "DESCENDING"),))
 """Of one project: `project_at` is a hash of it and the time, so that one field is both ranged and sorted."""
 OF_RECORD: Final = Query(collection="intents", equal=("record_id",))
-WAITING: Final = Query(collection="approvals", equal=("state",))
+WAITING: Final = Query(collection="approvals", order=(("waits_until", "ASCENDING"),))
+"""`waits_until` is empty once a question is answered, so that one field is ranged and tells the state too."""
 WAITING_OF: Final = Query(collection="approvals", equal=("state", "record_id"))
 QUERIES: Final = (BRAKE_ACTS, ANSWERS, LATEST, LATEST_OF, OF_RECORD, WAITING, WAITING_OF)
 """All of them; none needs a composite index."""
@@ -219,7 +220,8 @@ class FirestoreActions:
     def ask(self, approval: Approval) -> Approval:
         """Keep the question once, waiting; the one that is there with this binding is returned as it stands."""
         kept = words.asked(approval)
-        self._commit(Create(_approval_path(approval.binding), {**kept, "used_by": "", "acts": 0, "written": ""}))
+        made = {**kept, "waits_until": kept["until"], "used_by": "", "acts": 0, "written": ""}
+        self._commit(Create(_approval_path(approval.binding), made))
         found = self.approval(approval.binding)
         if found is None:
             message = f"{self._database} failed: an approval that was asked for is not there"
@@ -231,19 +233,19 @@ class FirestoreActions:
         row = self._database.get(_approval_path(binding))
         return None if row is None else words.approval_of(row.data)
 
-    def waiting(self, record_id: str = "") -> tuple[Approval, ...]:
-        """Questions that wait for an answer, oldest first; those whose time is over among them."""
+    def waiting(self, now: datetime, record_id: str = "") -> tuple[Approval, ...]:
+        """Questions that nobody answered: those that are open, then those that ran out within a day; oldest first."""
         if record_id:
             rows = self._database.ask(WAITING_OF, Asked(equal=("waiting", clean(record_id))))
         else:
-            rows = self._database.ask(WAITING, Asked(equal=("waiting",)))
-        found = map(words.approval_of, (row.data for row in rows))
-        return tuple(sorted(found, key=lambda one: (one.asked_at, one.binding)))
+            rows = self._database.ask(WAITING, Asked(above=shifted(now, -words.EXPIRED)))
+        return words.waiting((words.approval_of(row.data) for row in rows), now)
 
     def answer(self, binding: str, *, approve: bool, by: str, why: str, now: datetime) -> Approval:
         """Approve or reject; Refused where there is none, it was answered, or its time is over."""
         path, mark = _approval_path(binding), self._new_name()
         given = {"state": "approved" if approve else "rejected", "by": clean(by), "why": short(why), "at": stamp(now)}
+        given["waits_until"] = ""
         for _ in self._database.rounds("an approval"):
             row = self._database.get(path)
             found = words.approval_of(row.data) if row else None

@@ -100,7 +100,7 @@ CREATE TABLE approvals (
     used_by TEXT NOT NULL DEFAULT '',
     used_at TEXT
 ) STRICT;
-CREATE INDEX approvals_by_state ON approvals (state, asked_at);
+CREATE INDEX approvals_by_state ON approvals (state, until);
 {_is_kept("approvals")}
 CREATE TRIGGER approvals_keep_what_they_are
     BEFORE UPDATE OF binding, record_id, project, uid, asked_at, until ON approvals
@@ -226,13 +226,14 @@ class SqliteActions:
         with self._file.errors():
             return _approval(self._file.db(), binding)[0]
 
-    def waiting(self, record_id: str = "") -> tuple[Approval, ...]:
-        """Questions that wait for an answer, oldest first; those whose time is over among them."""
-        where = "record_id = ?" if record_id else "? = ''"
-        statement = f"SELECT {_APPROVAL} FROM approvals WHERE state = 'waiting' AND {where} ORDER BY asked_at, binding"  # noqa: S608 - clauses are ours
+    def waiting(self, now: datetime, record_id: str = "") -> tuple[Approval, ...]:
+        """Questions that nobody answered: those that are open, then those that ran out within a day; oldest first."""
+        where = "record_id = ?2" if record_id else "?2 = ''"
+        statement = f"SELECT {_APPROVAL} FROM approvals WHERE state = 'waiting' AND until > ?1 AND {where}"  # noqa: S608 - clauses are ours
         with self._file.errors():
-            rows = self._file.db().execute(statement, (clean(record_id),)).fetchall()
-        return tuple(words.approval_of(_named(words.APPROVAL, row)) for row in rows)
+            values = (shifted(now, -words.EXPIRED), clean(record_id))
+            rows = self._file.db().execute(statement, values).fetchall()
+        return words.waiting((words.approval_of(_named(words.APPROVAL, row)) for row in rows), now)
 
     def answer(self, binding: str, *, approve: bool, by: str, why: str, now: datetime) -> Approval:
         """Approve or reject; Refused where there is none, it was answered, or its time is over."""

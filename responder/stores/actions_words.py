@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import Refused, StoreError
@@ -116,6 +116,16 @@ def seen_step(state: str, outcome: str, detail: str, now: datetime) -> str:
 def asked(approval: Approval) -> dict[str, str | bool | None]:
     """A question as it is kept: it waits, whatever the one who asks says of its answer."""
     return written(approval) | {"state": "waiting", "by": "", "at": None, "why": ""}
+
+
+EXPIRED: Final = timedelta(days=1)
+"""How long a question that ran out is told of."""
+
+
+def waiting(found: Iterable[Approval], now: datetime) -> tuple[Approval, ...]:
+    """Those that are open, then those that ran out lately; each oldest first."""
+    lately = (one for one in found if one.until > now - EXPIRED)
+    return tuple(sorted(lately, key=lambda one: (now >= one.until, one.asked_at, one.binding)))
 
 
 _ANEW: Final = "ask for it anew: responder investigate --again {}"

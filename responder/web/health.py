@@ -44,7 +44,7 @@ def _second(desk: Desk) -> dict[str, Any]:
     if desk.actions is None:
         return {"has_actions": False, "unreadable": False, "acts": (), "on": (), "waiting": ()}
     try:
-        acts, waiting = desk.actions.brakes(), desk.actions.waiting()
+        acts, waiting = desk.actions.brakes(), desk.actions.waiting(desk.now())
     except StoreError as error:
         log.write("ERROR", "the second store did not answer", error=type(error).__name__)
         return {"has_actions": True, "unreadable": True, "acts": (), "on": (), "waiting": ()}

@@ -438,11 +438,24 @@ class ActionsContract:
     def test_questions_that_wait_are_told_oldest_first(self, actions: Actions) -> None:
         for n, (at, record) in enumerate([(2, "r-1"), (0, "r-2"), (1, "r-1")]):
             actions.ask(a_question(f"b-{n}", asked_at=minutes(at), record_id=record))
-        assert [one.binding for one in actions.waiting()] == ["b-1", "b-2", "b-0"]
-        assert [one.binding for one in actions.waiting("r-1")] == ["b-2", "b-0"]
+        assert [one.binding for one in actions.waiting(NOW)] == ["b-1", "b-2", "b-0"]
+        assert [one.binding for one in actions.waiting(NOW, "r-1")] == ["b-2", "b-0"]
         actions.answer("b-2", approve=False, by="alice", why="", now=NOW)
-        assert [one.binding for one in actions.waiting("r-1")] == ["b-0"]
-        assert actions.waiting("r-3") == ()
+        assert [one.binding for one in actions.waiting(NOW)] == ["b-1", "b-0"]
+        assert [one.binding for one in actions.waiting(NOW, "r-1")] == ["b-0"]
+        assert actions.waiting(NOW, "r-3") == ()
+
+    @pytest.mark.parametrize("record", ["", "r-1"])
+    def test_open_questions_go_before_those_that_ran_out_which_are_told_for_a_day(
+        self, actions: Actions, record: str
+    ) -> None:
+        for name, hours in (("long-ago", -24), ("a-day-ago", -23), ("just-now", 0), ("open", 1)):
+            until = NOW + timedelta(hours=hours)
+            actions.ask(a_question(name, asked_at=until - timedelta(hours=2), until=until))
+        found = [one.binding for one in actions.waiting(NOW, record)]
+        assert found == ["open", "a-day-ago", "just-now"]
+        before = [one.binding for one in actions.waiting(NOW - HOUR, record)]
+        assert before == ["just-now", "open", "long-ago", "a-day-ago"]
 
     def test_a_closed_store_opens_again(self, actions: Actions) -> None:
         key = began(actions)
