@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -196,6 +197,27 @@ def test_health_tells_what_is_wrong(case: Case) -> None:
     for words in ("line 3: no TOML", "m-9", "not JSON", f"{case.page}#response"):
         assert words in text
     assert "It names no project" not in text
+
+
+def test_what_can_still_be_answered_stands_before_what_expired_today_and_no_older_one_is_listed(case: Case) -> None:
+    for name, ago in (("old", timedelta(days=30)), ("mon", timedelta(hours=20)), ("late", timedelta(hours=2))):
+        case.actions.ask(
+            Approval(
+                binding=name, record_id=name, project="p", uid=name, asked_at=NOW - ago - timedelta(hours=1),
+                until=NOW - ago,
+            )
+        )  # fmt: skip
+    text = Browser(case.desk()).get("/health").text
+    assert re.findall(r"pod uid (\S+)</a>, (open until|expired)", text) == [
+        ("uid-1", "open until"), ("mon", "expired"), ("late", "expired"),
+    ]  # fmt: skip
+
+
+def test_health_says_that_it_does_not_know_of_dead_letters_and_what_tells(case: Case) -> None:
+    text = Browser(case.desk()).get("/health").text
+    told = text.partition('id="dead"')[2].partition("</section>")[0]
+    assert "not known here" in told
+    assert "responder dead-letters list --subscription" in told
 
 
 def test_gaps_are_told_by_reason_most_first() -> None:
