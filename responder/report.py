@@ -12,7 +12,7 @@ from typing import Final
 from responder import answers
 from responder.evidence import Cluster, Found, Node, OwnerChain, Pod, Related
 from responder.extracts import extracts
-from responder.record import Record, RecordedFinding
+from responder.record import Record, RecordedFinding, ReviewEntry
 
 SUMMARY_LIMIT: Final = 140
 
@@ -284,10 +284,7 @@ def _ending(record: Record) -> list[str]:
         "",
         *(f"- {label}: {_plain(text)}" for label, text in answers.decided(record)),
         f"- review: {record.review.state}" + (f", {record.review.verdict}" if record.review.verdict else ""),
-        *(
-            f"- {e.at:%Y-%m-%d %H:%M} {_code(visible(e.by))}: {e.state} {_code(visible(e.note))}"
-            for e in record.review.history
-        ),
+        *(line for entry in record.review.history for line in _reviewed(entry)),
         *(f"- {label}: {_plain(text)}" for label, text in notices(record)),
         f"- record {record.id}, revision {provenance.revision}, {provenance.stage}",
         *([f"- before it, of the same container: record {provenance.previous}"] if provenance.previous else []),
@@ -306,6 +303,13 @@ def notices(record: Record) -> tuple[tuple[str, str], ...]:
         )
         for notice in record.notices
     )
+
+
+def _reviewed(entry: ReviewEntry) -> list[str]:
+    """An item of a list; the note in a block of its own, line by line."""
+    item = f"- {entry.at:%Y-%m-%d %H:%M} {_code(visible(entry.by))}: {entry.state}"
+    note = "\n".join(_fence(entry.note)).split("\n") if entry.note else []
+    return [item, *(f"  {line}" if line else "" for line in note)]
 
 
 def _code(text: str) -> str:

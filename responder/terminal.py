@@ -294,8 +294,9 @@ def _ending(page: _Page, record: Record) -> None:
             *answers.decided(record),
             ("review", f"{review.state}{verdict}"),
             *(
-                (f"{e.at:%Y-%m-%d %H:%M}", f"{e.by}: {e.state}, {e.verdict or 'no verdict'}. {e.note}")
+                (f"{e.at:%Y-%m-%d %H:%M}" if n == 0 else "", line)
                 for e in review.history
+                for n, line in enumerate(f"{e.by}: {e.state}, {e.verdict or 'no verdict'}. {e.note}".split("\n"))
             ),
             *report.notices(record),
             ("record", f"{record.id}, revision {provenance.revision}, {provenance.stage}"),

@@ -11,10 +11,10 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from responder import report
+from responder import export, report
 from responder.evidence import Evidence, Found, Missing, OwnerContact, Related
 from responder.finding import Process
-from responder.record import Command, Gap, Owner, Record, Step, TimelineEntry, Triage
+from responder.record import Command, Gap, Owner, Record, Review, ReviewEntry, Step, TimelineEntry, Triage
 from responder.terminal import print_record
 from tests.builders import EVENT_TIME, a_finding, a_record, a_recorded, a_related, a_subject
 from tests.notices.cases import notice as a_notice
@@ -136,6 +136,18 @@ def test_two_foreign_texts_do_not_become_markup_together() -> None:
 def test_what_is_unseen_is_written_out() -> None:
     assert report.visible("\x1b[0m\u202e\n\t\x9b\U000e0001") == r"\x1b[0m\u202e\n\t\x9b\U000e0001"
     assert report.visible("ordinary, även så, 日本") == "ordinary, även så, 日本"
+
+
+def test_a_reviewers_note_keeps_its_lines_in_markdown_in_a_terminal_and_on_the_page() -> None:
+    entry = ReviewEntry(state="closed", verdict="undetermined", note="one\n# two\n\nthree", by="ana", at=EVENT_TIME)
+    record = a_record(review=Review(state="closed", verdict="undetermined", history=(entry,)))
+    assert "<code>one\n# two\n\nthree\n</code>" in rendered(record)
+    file = io.StringIO()
+    print_record(record, Console(file=file, width=100))
+    shown = [line.strip() for line in file.getvalue().splitlines()]
+    at = next(n for n, line in enumerate(shown) if line.endswith("undetermined. one"))
+    assert shown[at + 1 : at + 4] == ["# two", "", "three"]
+    assert '<span class="lines">one\n# two\n\nthree\n</span>' in export.one(record, "html")
 
 
 def test_a_record_says_who_was_told_and_why_somebody_was_not() -> None:

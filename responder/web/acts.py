@@ -115,7 +115,8 @@ def _revision(request: Request) -> int:
 
 
 def _text(given: str) -> str:
-    text = given.strip()
+    # A browser sends a line's end as CR LF, and counts it as one character.
+    text = given.replace("\r\n", "\n").strip()
     if len(text) > _MOST_NOTE:
         raise HTTPException(400, f"At most {_MOST_NOTE} characters.")
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -58,10 +58,23 @@ def _refused(request: Request, error: Exception) -> Response:
     known = {404: "There is nothing here.", 405: "This address takes no such request."}
     own = isinstance(error, HTTPException) and error.detail not in {"Not Found", "Method Not Allowed"}
     text = error.detail if isinstance(error, HTTPException) and own else known.get(status, "It failed.")
-    return page(request, "error.html", status, code=status, text=text)
+    return page(request, "error.html", status, code=status, text=text, note=_written(request))
 
 
 def _failed(request: Request, error: Exception) -> Response:
     # The text may be a driver's; the log has the kind of it.
     log.write("ERROR", "the store or a source did not answer", error=type(error).__name__)
-    return page(request, "error.html", 503, code=503, text="The store did not answer. Try again in a minute.")
+    return page(
+        request,
+        "error.html",
+        503,
+        code=503,
+        text="The store did not answer. Try again in a minute.",
+        note=_written(request),
+    )
+
+
+def _written(request: Request) -> str:
+    """What the person had written into the form that was refused, to be given back; empty where there is no form."""
+    form: Mapping[str, str] = getattr(request.state, "form", {})
+    return (form.get("note") or form.get("why") or "").replace("\r\n", "\n")

@@ -32,8 +32,9 @@ _LOGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A process of a finding, and what its command line says."""
+    """A process of the record's `number`-th finding (from 0), and what its command line says."""
 
+    number: int
     finding: RecordedFinding
     process: Process | None
     line: str
@@ -93,11 +94,11 @@ def shown(record: Record) -> dict[str, Any]:
 
 
 def _ran(findings: Iterable[RecordedFinding]) -> Iterable[Ran]:
-    for finding in findings:
+    for number, finding in enumerate(findings):
         for process in finding.processes or (None,):
             build = compiler.parse(process.args, exe=process.binary) if process and process.args else None
             line = " ".join(process.args) or process.binary or process.name if process else ""
-            yield Ran(finding=finding, process=process, line=line, build=build)
+            yield Ran(number=number, finding=finding, process=process, line=line, build=build)
 
 
 def _sessions(record: Record) -> frozenset[str]:

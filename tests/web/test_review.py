@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from responder.errors import StoreError
 from responder.evidence import Evidence, Found, LogEntry, LogExtract
 from responder.finding import Finding, Target
-from responder.record import Decision, Guard, Signal, Traits, Triage
+from responder.record import Decision, Guard, Plan, PlannedAction, Signal, Traits, Triage
 from responder.stores.sqlite import SqliteRecords
-from tests.builders import EVENT_TIME, a_finding, a_record
+from tests.builders import EVENT_TIME, a_delivery, a_finding, a_record, a_recorded
 from tests.doubles import Failing
 from tests.web.desks import NOW, Browser, a_desk, a_store, kept
 
@@ -142,6 +143,55 @@ def test_a_form_of_an_older_revision_is_refused_and_its_note_is_given_back(recor
     found = records.load(record.id)
     assert found
     assert [entry.verdict for entry in found.review.history] == ["true_positive"]
+
+
+def test_a_note_of_several_lines_is_kept_and_shown_line_by_line(records: SqliteRecords) -> None:
+    record = kept(records)
+    browser = Browser(a_desk(records))
+    page, action = f"/records/{record.id}", f"/records/{record.id}/review"
+    # A browser sends line ends as CR LF and counts each as one; 2,000 are what the field takes.
+    note = "one <b>\ntwo\u202e\n\n" + "x" * 1900 + "\n" * 60 + "end"
+    sent = browser.fields(page, action) | {"act": "acknowledge", "note": note.replace("\n", "\r\n")}
+    assert browser.send(action, sent).status_code == 303
+    found = records.load(record.id)
+    assert found
+    assert found.review.history[0].note == note
+    assert '<span class="lines">one &lt;b&gt;\ntwo\\u202e\n\nxxx' in browser.get(page).text
+
+
+@pytest.mark.parametrize("wrong", [{"note": "my <words>" + "x" * 2000}, {"note": "my <words>", "act": "delete"}])
+def test_a_form_that_is_refused_gives_back_what_was_written(records: SqliteRecords, wrong: dict[str, str]) -> None:
+    record = kept(records)
+    browser = Browser(a_desk(records))
+    page, action = f"/records/{record.id}", f"/records/{record.id}/review"
+    refused = browser.send(action, browser.fields(page, action) | {"act": "acknowledge"} | wrong)
+    assert refused.status_code == 400
+    assert "my &lt;words&gt;" in refused.text
+
+
+def test_each_process_has_the_notification_of_its_own_finding(records: SqliteRecords) -> None:
+    process = a_finding().processes[0]
+    first = a_finding(key="1/one", processes=(process, replace(process, pid=54)))
+    second = a_finding(key="1/two")
+    records.admit(second, ELSEWHERE, a_delivery(b"of the second", message_id="m-2"))
+    record = kept(records, finding=first, data=b"of the first", findings=(a_recorded(first), a_recorded(second)))
+    browser = Browser(a_desk(records), who="rae@acme.example")
+    shown = re.findall(
+        r'finding (1/\w+) .*?href="([^"]+/raw/\d+)"', browser.get(f"/records/{record.id}").text, re.DOTALL
+    )
+    told = [(key, browser.get(path).content) for key, path in shown]
+    assert told == [("1/one", b"of the first"), ("1/one", b"of the first"), ("1/two", b"of the second")]
+
+
+def test_the_first_things_to_do_stand_at_the_top_and_lead_to_the_plan(records: SqliteRecords) -> None:
+    actions = tuple(PlannedAction(title=f"do {n} <now>", why="w", impact="none") for n in range(1, 5))
+    record = kept(records, plan=Plan(techniques=(), actions=actions))
+    text = Browser(a_desk(records)).get(f"/records/{record.id}").text
+    lead = text[: text.index('id="why"')]
+    for n in (1, 2, 3):
+        assert f'<a href="#plan-{n}">do {n} &lt;now&gt;</a>' in lead
+        assert f'<li id="plan-{n}"><strong>do {n} &lt;now&gt;</strong>' in text
+    assert "do 4" not in lead
 
 
 def test_there_is_a_plain_answer_for_a_record_that_is_not_there_and_for_a_store_that_fails(
