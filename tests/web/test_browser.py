@@ -14,7 +14,7 @@ from responder import act
 from responder.policing import Policed
 from responder.ports import Rejected
 from responder.web import Desk
-from tests.scene import APPROVE, POD, Scene, scene
+from tests.scene import APPROVE, AUTO, POD, Scene, needs_kubelet, scene
 from tests.web.browsers import chromium, needed, served, watched
 from tests.web.desks import ROLES, by_name
 
@@ -23,6 +23,12 @@ LEAD = "lead@acme.example"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 WIDE = """[...document.querySelectorAll('main *')].filter((one) => !one.closest('.scroll')
     && one.getBoundingClientRect().right > window.innerWidth).map((one) => one.outerHTML.slice(0, 120)).slice(0, 5)"""
+CUT = """[...document.querySelectorAll('main table')].flatMap((table) => [...table.querySelectorAll('td, tbody th')])
+    .filter((one) => one.innerText.trim() && one.checkVisibility())
+    .filter((one) => one.getBoundingClientRect().right > window.innerWidth || one.matches('tr > td:first-child')
+        && one.innerText.trim().length > 12 && one.getBoundingClientRect().width < 120)
+    .map((one) => `${one.getBoundingClientRect().width} wide: ${one.outerHTML.slice(0, 80)}`)"""
+"""Cells that a reader must push the table aside for, and first columns of a few letters."""
 DARK: dict[str, Any] = {"color_scheme": "dark"}
 
 
@@ -123,6 +129,32 @@ def test_every_page_is_for_everybody_and_says_nothing_on_the_console(
         told = [line for line in seen.said if "404" not in line]  # the browser names the page that is not there
         assert (told, seen.elsewhere) == ([], [])
     assert found == {title: [] for title in found}
+
+
+@needs_kubelet
+def test_on_a_phone_no_table_is_cut_off_or_squeezed(tmp_path: Path, browser: Browser) -> None:
+    """The attack with its files taken, so that every table of the record has lines."""
+    found = {}
+    with (
+        scene(tmp_path, AUTO | {"capture": "true"}) as here,
+        served(lambda port: a_desk_over(here, port)) as base,
+        watched(browser, base, extra_http_headers={"who": LEAD}, **PHONE) as seen,
+    ):
+        record = here.act()
+        assert record.artifacts
+        here.world.records.reject(Rejected(message_id="m", reason="not JSON", data=b"{", received=here.lab.now()))
+        for title, path in pages_of(here).items():
+            seen.open(path)
+            seen.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+            found[title] = seen.page.evaluate(CUT)
+            seen.shot(f"{title}-tables")
+        assert found == {title: [] for title in found}
+        seen.open(f"/records/{here.id}")
+        for name in ("related", "files"):
+            labels = seen.page.locator(f"section[aria-labelledby={name}] td").evaluate_all(
+                "all => all.map((one) => getComputedStyle(one, '::before').content)"
+            )
+            assert "none" not in labels, name
 
 
 def test_a_command_is_copied_as_it_stands(here: Scene, browser: Browser) -> None:
