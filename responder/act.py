@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from responder import log, pipeline, removing
+from responder import confirming, log, pipeline, removing
 from responder.capture import custody, seizing
 from responder.compose import Material, added, policy_of
 from responder.decision import Situation, binding, decide, may_enter
@@ -101,11 +101,10 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
     subject = old.provenance.subject
     target = Target(namespace=subject.namespace, pod=subject.pod, container=subject.container)
 
-    groups = before.findings if before else pipeline.grouped(world, old.id).groups
-    at = world.now()
-    led = old.evidence.scc.value.name.rpartition("/")[2] if isinstance(old.evidence.scc, Found) else ""
-    first = min(groups, key=lambda one: one.key.rpartition("/")[2] != led)
+    found, at = pipeline.grouped(world, old.id), world.now()
+    first = confirming.leads(world, old.id, found, old.evidence)[0]
     gathered = gather(world, first, target, known=before.evidence if before else old.evidence, ask="verify")
+    groups = confirming.confirm(world, old.id, found, gathered, confirming.denied(old), anew=True).groups
     answered = tuple(name for name in gathered.asked if isinstance(getattr(gathered.evidence, name), Found))
     rounds = before.rounds if before else old.provenance.rounds
     return Material(
@@ -116,6 +115,11 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
         evidence=gathered.evidence,
         started=old.provenance.started,
         rounds=(*rounds, Round(kind="act", at=at, asked=gathered.asked, answered=answered)),
+        # What respond had to say of its round stays; of each finding SCC's word of now is told.
+        errors=(
+            *confirming.others(old.provenance.errors, groups),
+            *confirming.doubts(groups),
+        ),
         redactions=old.redactions,
         # What joined since respond read it is respond's to read: it is not called read here.
         read=old.provenance.read,
@@ -147,7 +151,9 @@ def _captured(world: World, acting: Acting, record: Record, material: Material) 
     except Unanswered as error:
         world.records.count(f"capture.{error.why}")
         return None
-    taken = seizing.seize(collector, acting, record, material.findings, pod.value, now=world.now)
+    # A path is read where SCC's own words name it, and for no message's sake.
+    theirs = tuple(one for one in material.findings if one.confirmed == "yes")
+    taken = seizing.seize(collector, acting, record, theirs, pod.value, now=world.now)
     capture, artifacts, secrets = taken
     world.records.count("captured" if any(one.status == "captured" for one in artifacts) else "capture.impossible")
     redactions = added(record.redactions, secrets)

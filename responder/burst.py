@@ -2,17 +2,19 @@
 
 One `gcc a.c` is five executions, one `pip install` can be hundreds: a record shows each kind once, with how many there
 were, and the store keeps them all. Read page by page, so that a record of any size fits into memory. Of more kinds than
-a record shows, those that say the most are kept: a flood of harmless commands hides none that is not.
+a record shows, those that say the most are kept: a flood of harmless commands hides none that is not. What SCC confirms
+and what it does not is never one group, and neither takes the other's room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from responder import compiler
-from responder.record import RecordedFinding
+from responder.record import Confirmed, RecordedFinding
 
 if TYPE_CHECKING:
     from responder.ports import Records
@@ -50,27 +52,51 @@ def burst(pages: Iterable[tuple[RecordedFinding, ...]], worth: Worth) -> Burst:
     """Findings in the order of their eventTime, grouped.
 
     Of more than `MOST_GROUPS` kinds, the one that says the least, and of those the latest, joins the next of its like.
+    A finding of which SCC's word is not known joins those of its kind that SCC confirms: it tells no more than they do.
     """
-    groups: dict[Kind, RecordedFinding] = {}
-    folded: dict[Kind, Kind] = {}
-    worths: dict[Kind, int] = {}
+    sorted_: dict[Confirmed, _Groups] = {word: _Groups(worth) for word in get_args(Confirmed)}
     keys: set[str] = set()
     seen = 0
     for page in pages:
         for one in page:
             seen += len(one.occurrences)
             keys.add(one.key)
-            kind = _kind(one)
-            while kind in folded:
-                kind = folded[kind]
-            groups[kind] = _joined(groups[kind], one) if kind in groups else one
-            if len(groups) > MOST_GROUPS:
-                worths |= {kind: worth(groups[kind]) for kind in groups.keys() - worths}
-                # Sorting is stable: of those that say the same, the first that came are kept.
-                *_, into, out = sorted(groups, key=lambda kind: -worths[kind])
-                folded[out] = into
-                groups[into] = _joined(groups[into], groups.pop(out))
-    return Burst(tuple(groups.values()), seen, frozenset(keys), len(folded))
+            sorted_[one.confirmed].add(one)
+    sorted_["yes"].take(sorted_["not_known"])
+    groups = (one for each in sorted_.values() for one in each.groups.values())
+    folded = sum(len(each.folded) for each in sorted_.values())
+    return Burst(tuple(sorted(groups, key=_time)), seen, frozenset(keys), folded)
+
+
+class _Groups:
+    """The groups of findings about which SCC says the same."""
+
+    def __init__(self, worth: Worth) -> None:
+        self.groups: dict[Kind, RecordedFinding] = {}
+        self.folded: dict[Kind, Kind] = {}
+        self._worth = worth
+        self._worths: dict[Kind, int] = {}
+
+    def add(self, one: RecordedFinding) -> None:
+        kind = kind_of(one)
+        while kind in self.folded:
+            kind = self.folded[kind]
+        self.groups[kind] = _joined(self.groups[kind], one) if kind in self.groups else one
+        if len(self.groups) > MOST_GROUPS:
+            self._worths |= {kind: self._worth(self.groups[kind]) for kind in self.groups.keys() - self._worths}
+            # Sorting is stable: of those that say the same, the first that came are kept.
+            *_, into, out = sorted(self.groups, key=lambda kind: -self._worths[kind])
+            self.folded[out] = into
+            self.groups[into] = _joined(self.groups[into], self.groups.pop(out))
+
+    def take(self, others: _Groups) -> None:
+        """The others' groups whose kind is here too."""
+        for kind in [kind for kind in others.groups if kind in self.groups]:
+            self.groups[kind] = _joined(self.groups[kind], others.groups.pop(kind))
+
+
+def _time(one: RecordedFinding) -> datetime:
+    return one.event_time
 
 
 def _joined(first: RecordedFinding, one: RecordedFinding) -> RecordedFinding:
@@ -79,7 +105,7 @@ def _joined(first: RecordedFinding, one: RecordedFinding) -> RecordedFinding:
     return replace(first, count=first.count + one.count, last_event_time=latest, more=more)
 
 
-def _kind(one: RecordedFinding) -> Kind:
+def kind_of(one: RecordedFinding) -> Kind:
     """Equal for the same program with the same command line, but for temporary names and numbers."""
     shapes = tuple((p.binary, compiler.parse(p.args, exe=p.binary).shape) for p in one.processes)
     return (one.category, one.state, shapes) if shapes else (one.key,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +50,8 @@ NOTHING_DONE: Final = "nothing was done to the pod"
 
 class Material(NamedTuple):
     """What a record is made of. `finding` is the first one as SCC confirmed it; `rounds` says when was asked what.
+
+    `findings` are groups with SCC's word on each (`confirming.confirm`).
 
     `old` is the record as it was saved before: what was taken from the container and done to the pod stays.
     """
@@ -103,7 +105,7 @@ def _acted_on(old: Record | None) -> Decision | None:
 
 def _investigated(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning) -> Record:
     redactor = Redactor()
-    findings = tuple(_recorded(redactor, _as_confirmed(one, material)) for one in material.findings)
+    findings = tuple(_recorded(redactor, one) for one in material.findings)
     finding = redactor.finding(material.finding)
     latest = material.rounds[-1].at
     evidence = settled(redacted(material.evidence, redactor), material.rounds, material.started, latest)
@@ -221,14 +223,6 @@ def noted(record: Record, findings: tuple[RecordedFinding, ...], read: int) -> R
     return record.model_copy(update={"findings": clean, "timeline": told, "provenance": provenance})
 
 
-def _as_confirmed(one: RecordedFinding, material: Material) -> RecordedFinding:
-    """SCC's word for the finding that it confirmed, where its message may have been another's."""
-    if one.key != material.finding.key or isinstance(material.evidence.scc, Missing):
-        return one
-    said = {field.name: getattr(material.finding, field.name) for field in fields(Finding)}
-    return replace(one, **said)
-
-
 def _recorded(redactor: Redactor, one: RecordedFinding) -> RecordedFinding:
     clean = redactor.finding(one)
     assert isinstance(clean, RecordedFinding)  # noqa: S101 - replace() keeps the class; this tells the type checker
@@ -319,7 +313,7 @@ def _provenance(material: Material, evidence: Evidence, traits: Traits) -> Prove
         traits=traits,
         read=material.read,
         previous=material.previous,
-        errors=(*material.errors, *(p for one in material.findings for p in _problems(one))),
+        errors=tuple(dict.fromkeys((*material.errors, *(p for one in material.findings for p in _problems(one))))),
     )
 
 

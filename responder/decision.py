@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
-from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerRef, Pod, Project, SccFinding, Workload
+from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerRef, Pod, SccFinding, Workload
 from responder.finding import TEST_MARK
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import Capture, Decision, Guard, Record, RecordedFinding
+from responder.record import Capture, Decision, Guard, Record, RecordedFinding, judged
 
 T = TypeVar("T")
 
@@ -172,19 +172,16 @@ def _project_named(s: Situation) -> Answer:
 
 
 def _project_agrees(s: Situation) -> Answer:
-    """The project by the cluster and by Resource Manager; where the latter has no answer, SCC's number stands alone."""
-    project, cluster, owning = _project(s), _cluster(s), s.record.evidence.project
+    """The project by the cluster and by Resource Manager: the cluster tells one of its two names, and SCC the other."""
+    project, cluster = _project(s), _cluster(s)
+    owning = _value(s.record.evidence.project, "the project in Resource Manager")
     names = {project.id, project.number}
     linked = cluster.self_link.partition("/projects/")[2].partition("/")[0]
     if cluster.project_id != project.id or linked not in names:
         return False, "the cluster is of another project than the policy's"
-    if isinstance(owning, Found) and not _is(owning.value, project):
+    if (owning.project_id, owning.number) != (project.id, project.number):
         return False, "Resource Manager has another id or number for the project than the policy"
-    return True, "id and number agree with the cluster's project"
-
-
-def _is(found: Project, named: ProjectPolicy) -> bool:
-    return (found.project_id, found.number) == (named.id, named.number)
+    return True, "the cluster is of the policy's project, and Resource Manager has the same id and number for it"
 
 
 def _cluster_agrees(s: Situation) -> Answer:
@@ -210,6 +207,18 @@ def _not_a_test(s: Situation) -> Answer:
         return None, "the record has no finding"
     marked = any(one.key.rpartition("/")[2].startswith(TEST_MARK) for one in s.record.findings)
     return not marked, "a finding of the record is a test of the doctor's" if marked else "no finding of it is a test"
+
+
+def _findings_confirmed(s: Situation) -> Answer:
+    """Every finding that counts for the verdict is SCC's, and so are its words: what SCC does not have counts not."""
+    counted = judged(s.record.findings)
+    if not counted:
+        return None, "no finding was judged: SCC has none of them"
+    open_ = [one for one in counted if one.confirmed != "yes"]
+    if open_:
+        why = f": {open_[0].doubt}" if open_[0].doubt else ""
+        return None, f"of {len(counted)} kinds that were judged, SCC did not confirm {len(open_)}{why}"
+    return True, "SCC confirms every finding that was judged"
 
 
 def _finding_active(s: Situation) -> Answer:
@@ -433,6 +442,7 @@ GUARDS: Final[tuple[Ask, ...]] = (
     Ask("cluster-agrees", _cluster_agrees),
     Ask("mode-allows", _mode_allows),
     Ask("not-a-test", _not_a_test),
+    Ask("findings-confirmed", _findings_confirmed),
     Ask("finding-active", _finding_active),
     Ask("finding-fresh", _finding_fresh),
     Ask("verified-lately", _verified_lately, by_act=True),

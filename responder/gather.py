@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
@@ -25,7 +25,7 @@ _REFUSALS: Final = frozenset({"not_found", "unverified"})
 
 
 Ask = Literal["everything", "missing", "gaps", "look", "scc", "verify"]
-VERIFIED: Final = frozenset({"scc", "related", "cluster", "node", "pod", "proof", "owners", "namespace"})
+VERIFIED: Final = frozenset({"scc", "related", "cluster", "project", "node", "pod", "proof", "owners", "namespace"})
 """What is asked anew before anything is done to a pod. What was known of these before counts for nothing then."""
 _OF_THE_CLUSTER: Final = frozenset({"node", "pod", "namespace", "pod_events", "owners", "proof"})
 
@@ -33,16 +33,18 @@ _OF_THE_CLUSTER: Final = frozenset({"node", "pod", "namespace", "pod_events", "o
 class Gathered(NamedTuple):
     """The evidence, and the finding as SCC confirmed it (the message's own where SCC was silent).
 
-    `known` are the keys of all findings that SCC has in the window; `asked` the questions of this round; `refused`
-    whether SCC answered, and has no such finding or another one under its name.
+    `known` has SCC's own version of each finding that it listed, by key, and `lacks` the keys of those that it was
+    asked for and does not have; both are empty where it was silent. `asked` are the questions of this round; `refused`
+    is whether SCC answered, and has no such finding or another one under its name.
     """
 
     evidence: Evidence
     finding: Finding
     target: Target
-    known: frozenset[str]
+    known: Mapping[str, Finding]
     asked: tuple[str, ...]
     refused: bool = False
+    lacks: frozenset[str] = frozenset()
 
 
 def gather(
@@ -107,12 +109,33 @@ def _open(old: Mapping[str, AnyAnswer], all_: Mapping[str, Question]) -> frozens
 
 
 def _gathered(inquiry: Inquiry, *, known: Evidence | None, asked: tuple[str, ...]) -> Gathered:
-    seen = frozenset(f.key for f in inquiry.around.findings) if inquiry.around else frozenset()
+    seen = by_key(inquiry.around.findings) if inquiry.around else {}
     scc, finding = inquiry.answers["scc"], inquiry.finding
     if isinstance(scc, Missing):
         finding = replace(finding, contacts={})  # nobody is written to because a message said so
     refused = isinstance(scc, Missing) and scc.why in _REFUSALS
-    return Gathered(_evidence(inquiry, known=known), finding, inquiry.target, seen, asked, refused)
+    lacks = frozenset({finding.key}) if isinstance(scc, Missing) and scc.why == "not_found" else frozenset[str]()
+    return Gathered(_evidence(inquiry, known=known), finding, inquiry.target, seen, asked, refused, lacks)
+
+
+def by_key(findings: Iterable[Finding]) -> dict[str, Finding]:
+    """SCC's own version of each finding: the latest where it is answered twice."""
+    return {one.key: one for one in sorted(findings, key=lambda one: one.event_time)}
+
+
+def named(world: World, findings: Sequence[Finding], seconds: float) -> Found[Any] | Missing:
+    """Which of these findings SCC has, by their names alone (a tuple of `Finding`), within so many seconds."""
+    inquiry = Inquiry(world=world, finding=findings[0], target=Target(), now=world.now())
+
+    def ask(_: Inquiry) -> AnyAnswer:
+        return Found[Any](value=world.scc.named(findings), source="securitycenter.googleapis.com v2 ListFindings")
+
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gather")
+    try:
+        _ask_all(inquiry, {"named": Question(ask)}, pool, time.monotonic() + seconds)
+        return inquiry.answers["named"]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _ask_scc(inquiry: Inquiry, pool: ThreadPoolExecutor, deadline: float) -> None:

@@ -15,13 +15,14 @@ from typing import Final, NamedTuple
 
 from responder.burst import Burst, burst, pages_of
 from responder.compose import Material, compose, finish, next_look, noted, policy_of
+from responder.confirming import confirm, doubts, leads, said
 from responder.errors import PASSING, Busy, StaleClaim, StoreError, Unanswered, Why
-from responder.evidence import Evidence, Found, Missing
+from responder.evidence import Found, Missing
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
 from responder.policy import Policy
 from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
-from responder.record import Record, RecordedFinding, Redactions, Round, RoundKind, Traits
+from responder.record import Record, Redactions, Round, RoundKind, Traits
 from responder.triage import NONE, telling
 
 _MARGIN: Final = timedelta(seconds=30)
@@ -35,7 +36,6 @@ _SWEEP: Final = timedelta(minutes=4)
 """After this long a sweep begins nothing new. Half of it is for records that are due, a quarter for findings whose
 message never came, an eighth for what is late in going out and one for what is late in being told: none of them takes
 all of it. What it has begun may take the gathering's deadline and the margin."""
-_NAMED: Final = 20
 
 _LEADS: Final = 8
 """So many findings of one record are looked for in SCC until it has one; each costs one call."""
@@ -363,10 +363,10 @@ def _gather(
         ask = "scc"  # what was gathered before a crash is kept
     if old is not None and isinstance(old.evidence.scc, Missing) and ask == "scc":
         ask = "missing"  # what waits for SCC's word is asked with it
-    gathered = _gathered(world, target, ask, found.groups, old.evidence if old else None)
+    gathered = _gathered(world, target, ask, found, old, record_id=claim.record_id)
+    found = confirm(world, claim.record_id, found, gathered, said(old), anew=ask != "scc")
     answered = tuple(name for name in gathered.asked if isinstance(getattr(gathered.evidence, name), Found))
     this = Round(kind=kind, at=started, asked=gathered.asked, answered=answered)
-    unknown = sorted(found.keys - gathered.known)[:_NAMED] if gathered.known else []
     material = Material(
         id=claim.record_id,
         findings=found.groups,
@@ -375,7 +375,7 @@ def _gather(
         evidence=gathered.evidence,
         started=old.provenance.started if old else started,
         rounds=_after(old.provenance.rounds if old else (), this),
-        errors=(*(f"SCC does not have finding {key}" for key in unknown), *_folded(found)),
+        errors=(*doubts(found.groups), *_folded(found)),
         redactions=old.redactions if old else Redactions(),
         read=found.seen,
         previous=old.provenance.previous if old else world.records.previous(claim.record_id),
@@ -409,21 +409,23 @@ def judged(world: World, material: Material, policy: Policy) -> Record:
     return compose(material, world.settings, precedents, world.tuning() if world.tuning else NONE, policy)
 
 
-def _gathered(
-    world: World, target: Target, ask: Ask, findings: tuple[RecordedFinding, ...], known: Evidence | None
-) -> Gathered:
+def _gathered(world: World, target: Target, ask: Ask, found: Burst, old: Record | None, *, record_id: str) -> Gathered:
     """What was gathered for the first finding that SCC has: one that it has not must not speak for the others."""
     until = world.now() + world.settings.deadline / 2
-    # The one that SCC confirmed before leads; its name there ends in the finding's id, in every spelling.
-    led = known.scc.value.name.rpartition("/")[2] if known and isinstance(known.scc, Found) else ""
-    waiting = sorted(findings, key=lambda one: one.key.rpartition("/")[2] != led)
+    known, tried, lacks = old.evidence if old else None, set[str](), frozenset[str]()
+    waiting = leads(world, record_id, found, known)
     for _ in range(_LEADS):
-        gathered = gather(world, waiting.pop(0), target, known=known, ask=ask)
-        if not gathered.refused or not waiting or world.now() >= until:
+        tried.add(waiting[0].key)
+        gathered = gather(world, waiting[0], target, known=known, ask=ask)
+        lacks |= gathered.lacks
+        if not gathered.refused or world.now() >= until:
             break
-        seen = gathered.known
-        waiting.sort(key=lambda one: one.key not in seen)
-    return gathered
+        # Behind a message that SCC does not have there may be one of a like process that it has.
+        others = confirm(world, record_id, found, gathered, said(old), by_name=False).groups
+        waiting = sorted((one for one in others if one.key not in tried), key=lambda one: one.key not in gathered.known)
+        if not waiting:
+            break
+    return gathered._replace(lacks=lacks)
 
 
 def grouped(world: World, record_id: str) -> Burst:

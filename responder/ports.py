@@ -78,6 +78,9 @@ class SccFindings(Protocol):
     def around(self, finding: Finding, window: Window) -> Around:
         """The finding by its name, and those of the cluster, the node VM and the project in the window: one query."""
 
+    def named(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Which of these SCC has, as it has them, by their names alone and of any time: a query for each twenty."""
+
 
 # --- GKE and Kubernetes -----------------------------------------------------------------------------------------------
 

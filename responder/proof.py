@@ -47,11 +47,11 @@ def verify(message: Finding, around: Around, target: Target) -> SccFinding | Mis
             detail="SCC has no such finding below the parent that the responder is set up for",
             mend="Check that RESPONDER_SCC_PARENT covers the finding's project; if it does, the message is not SCC's.",
         )
-    contradiction = _contradiction(message, scc, target)
-    if contradiction:
+    wrong = contradiction(message, scc, target)
+    if wrong:
         return Missing(
             why="unverified",
-            detail=contradiction,
+            detail=wrong,
             mend="Look the finding up in the console; whoever may publish to the topic can write such a message.",
         )
     return SccFinding(
@@ -62,7 +62,7 @@ def verify(message: Finding, around: Around, target: Target) -> SccFinding | Mis
         severity=scc.severity,
         event_time=scc.event_time,
         marks=scc.marks,
-        identity_from_message=_only_in_message(message, scc),
+        identity_from_message=only_in_message(message, scc),
         changed=_changed(message, scc),
     )
 
@@ -109,7 +109,8 @@ def confirmed(message: Finding, scc: Finding) -> Finding:
     )
 
 
-def _contradiction(message: Finding, scc: Finding, target: Target) -> str:
+def contradiction(message: Finding, scc: Finding, target: Target) -> str:
+    """Why SCC's finding is not the one that the message tells of; empty where it is."""
     if scc.category != message.category:
         return "SCC's finding is of another category"
     return _other_place(message, scc) or _other_pod(scc, target)
@@ -147,7 +148,7 @@ def _other_pod(scc: Finding, target: Target) -> str:
     return ""
 
 
-def _only_in_message(message: Finding, scc: Finding) -> tuple[str, ...]:
+def only_in_message(message: Finding, scc: Finding) -> tuple[str, ...]:
     """The identity fields that `confirmed` has to take from the message."""
     fields = ["resource_name", "cluster", "project_id", "project_number", "processes", "pods", "nodes"]
     only = [name for name in fields if getattr(message, name) and not getattr(scc, name)]

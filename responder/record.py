@@ -6,6 +6,7 @@ holder of its claim alone; reviews are documents of their own, shown in `review`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -34,9 +35,15 @@ class Occurrence(Model):
     received: datetime
 
 
+Confirmed = Literal["yes", "no", "not_known"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFinding(Finding):
     """A finding of the record, redacted, with each time that it was published.
+
+    `confirmed` is SCC's word: `yes`, what is told is SCC's; `no`, SCC does not have it, or has something else under its
+    name, and it is shown and not judged; `not_known`, SCC was not asked, or does not tell all of it. `doubt` says why.
 
     It stands for `count` findings of like processes, itself included, the last of them at `last_event_time`; `more` are
     the keys of the next ones. The store has every one of them.
@@ -47,6 +54,18 @@ class RecordedFinding(Finding):
     count: int = 1
     last_event_time: datetime | None = None
     more: tuple[str, ...] = ()
+    confirmed: Confirmed = "not_known"
+    doubt: str = ""
+
+
+def judged(findings: Iterable[RecordedFinding]) -> tuple[RecordedFinding, ...]:
+    """Those that count for the verdict: all but what SCC does not have."""
+    return tuple(one for one in findings if one.confirmed != "no")
+
+
+def judged_first(findings: Iterable[RecordedFinding]) -> tuple[RecordedFinding, ...]:
+    """All of them, those that SCC does not have last: a record is headed by none of these."""
+    return tuple(sorted(findings, key=lambda one: one.confirmed == "no"))
 
 
 class Subject(Model):

@@ -293,7 +293,9 @@ def brake_of(acting: Acting, record: Record) -> tuple[Brake | None, bool]:
 
 def access(world: World, record: Record) -> Access:
     """The way into the cluster, from the Container API alone. `Unanswered` where there is none."""
-    finding = record.findings[0]
+    finding = next((one for one in record.findings if one.confirmed == "yes"), None)
+    if finding is None:
+        raise Unanswered("unverified", "SCC confirms no finding of the record, and no message names a cluster to us")
     if finding.cluster is None:
         raise Unanswered("not_asked", "the finding names no cluster")
     _, way = world.clusters.cluster(finding.cluster, event_time=finding.event_time)

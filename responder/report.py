@@ -12,7 +12,7 @@ from typing import Final
 from responder import answers
 from responder.evidence import Cluster, Found, Node, OwnerChain, Pod, Related
 from responder.extracts import extracts
-from responder.record import Record, RecordedFinding, ReviewEntry
+from responder.record import Record, RecordedFinding, ReviewEntry, judged_first
 
 SUMMARY_LIMIT: Final = 140
 
@@ -53,6 +53,20 @@ def command_line(finding: RecordedFinding) -> str:
     return visible(str(finding.told.get("program_binary", "")))
 
 
+def first_command(record: Record) -> str:
+    """The command line of the first finding that has one; of one that SCC does not have where there is no other."""
+    return next(filter(None, map(command_line, judged_first(record.findings))), "")
+
+
+def standing(finding: RecordedFinding) -> str:
+    """Whether a finding is SCC's, where that has to be said; empty where it is, and for records that do not tell."""
+    if finding.confirmed == "no":
+        return visible(f"not confirmed by Security Command Center, and not judged: {finding.doubt}")
+    if finding.confirmed == "not_known" and finding.doubt:
+        return visible(f"judged, and whether it is Security Command Center's is not known: {finding.doubt}")
+    return ""
+
+
 def place(record: Record) -> str:
     """Where it ran, from the narrowest name that is known to the widest."""
     subject = record.provenance.subject
@@ -63,7 +77,7 @@ def place(record: Record) -> str:
 
 def summary(record: Record) -> str:
     """Verdict, command and place in at most `SUMMARY_LIMIT` characters."""
-    what = next(filter(None, map(command_line, record.findings)), "a compiler")
+    what = first_command(record) or "a compiler"
     lead, where = f"{record.triage.verdict}: ", f" in {place(record)}"
     # The place is what an analyst needs to act, so that a long command gives way first.
     room = max(SUMMARY_LIMIT - len(lead) - len(where), 20)
@@ -84,7 +98,14 @@ def facts(record: Record) -> tuple[tuple[str, str], ...]:
         ("container", subject.container),
         (
             "image",
-            next((str(f.told["Container_Image_Uri"]) for f in record.findings if "Container_Image_Uri" in f.told), ""),
+            next(
+                (
+                    str(f.told["Container_Image_Uri"])
+                    for f in judged_first(record.findings)
+                    if "Container_Image_Uri" in f.told
+                ),
+                "",
+            ),
         ),
         ("digest", _digest(record)),
         ("workload", _chain_words(evidence.owners)),
@@ -97,7 +118,7 @@ def facts(record: Record) -> tuple[tuple[str, str], ...]:
 
 
 def _digest(record: Record) -> str:
-    ids = (c.image_id for f in record.findings for c in f.containers)
+    ids = (c.image_id for f in judged_first(record.findings) for c in f.containers)
     return next((image_id.rpartition("@")[2] for image_id in ids if image_id), "")
 
 
@@ -145,7 +166,7 @@ def _chain_words(owners: object) -> str:
 def _node_words(record: Record) -> str:
     node = record.evidence.node
     if not isinstance(node, Found):
-        return next((n.name for f in record.findings for n in f.nodes), "")
+        return next((n.name for f in judged_first(record.findings) for n in f.nodes), "")
     value: Node = node.value
     again = ", re-created since the event" if value.recreated else ""
     instance = f", instance {value.instance_id}" if value.instance_id else ""
@@ -166,7 +187,7 @@ def markdown(record: Record) -> str:
     parts = (
         [f"# {record.triage.verdict}: {_code(place(record))}", "", _plain(record.triage.summary), ""],
         _why(record),
-        _what_ran(record.findings),
+        _what_ran(judged_first(record.findings)),
         ["## Where", "", *(f"- {label}: {_code(text)}" for label, text in facts(record)), ""],
         _whose(record),
         _steps(record),
@@ -186,6 +207,7 @@ def _what_ran(findings: Iterable[RecordedFinding]) -> list[str]:
     lines = ["## What ran", ""]
     for finding in findings:
         lines += [f"{finding.event_time:%Y-%m-%d %H:%M:%S} UTC, finding {_code(visible(finding.key))}", ""]
+        lines += [f"**{_plain(standing(finding))}**", ""] if standing(finding) else []
         lines += [*_fence(command_line(finding) or "(the finding names no process)"), ""]
     return lines
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from responder import answers, report
 from responder.evidence import Found, Related
 from responder.extracts import extracts
-from responder.record import Record, RecordedFinding, Step, StepStatus
+from responder.record import Record, RecordedFinding, Step, StepStatus, judged_first
 
 _MOST_FINDINGS: Final = 12
 _MARKS: Final[dict[StepStatus, tuple[str, str, str]]] = {
@@ -133,9 +133,11 @@ def _headline(page: _Page, record: Record) -> None:
 
 def _what_ran(page: _Page, record: Record) -> None:
     page.heading("What ran")
-    for finding in record.findings[:_MOST_FINDINGS]:
+    for finding in judged_first(record.findings)[:_MOST_FINDINGS]:
         page.line(page.text(f"{finding.event_time:%H:%M:%S}  ", "dim"), page.text(_program(finding)))
         page.unwrapped(f"$ {report.command_line(finding) or '(the finding names no process)'}", "bold")
+        if standing := report.standing(finding):
+            page.line(page.text(f"          {standing}", "yellow"))
         if finding.last_event_time:
             like = f"and {finding.count - 1} like it, the last at {finding.last_event_time:%H:%M:%S}"
             page.line(page.text(f"          {like}", "dim"))

@@ -130,11 +130,12 @@ def _lines(evidence: Evidence, findings: tuple[RecordedFinding, ...]) -> Iterato
 
 def _findings(findings: tuple[RecordedFinding, ...]) -> Iterator[TimelineEntry]:
     for index, finding in enumerate(findings[:_MOST]):
+        mark = "not confirmed by SCC: " if finding.confirmed == "no" else ""
         for process in finding.processes[:1]:
             text = shlex.join(process.args) or process.binary or process.name
-            yield _entry(finding.event_time, "finding", text, f"/findings/{index}")
+            yield _entry(finding.event_time, "finding", mark + text, f"/findings/{index}")
         if not finding.processes:
-            yield _entry(finding.event_time, "finding", finding.category, f"/findings/{index}")
+            yield _entry(finding.event_time, "finding", mark + finding.category, f"/findings/{index}")
         for seen in finding.occurrences[1:]:
             text = f"published again: {seen.state}, {seen.mute}"
             yield _entry(seen.received, "finding", text, f"/findings/{index}/occurrences")

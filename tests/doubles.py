@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,6 +83,11 @@ class FakeScc:
         self.calls.add("scc")
         assert window.start <= finding.event_time <= window.end
         return Around(findings=self.findings, filter="the filter", truncated=False)
+
+    def named(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        self.calls.add("named")
+        asked = {one.key for one in findings}
+        return tuple(one for one in self.findings if one.key in asked)
 
     def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
         self.calls.add(f"published {project}".strip())

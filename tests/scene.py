@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -105,12 +105,22 @@ class Scene:
 
 @contextlib.contextmanager
 def scene(
-    folder: Path, policy: dict[str, str], *, changes: dict[str, Any] | None = None, **settings: Any
+    folder: Path,
+    policy: dict[str, str],
+    *,
+    changes: dict[str, Any] | None = None,
+    told: dict[str, Any] | None = None,
+    scc: Sequence[dict[str, Any]] = (),
+    **settings: Any,
 ) -> Iterator[Scene]:
+    """`told` is the notification, of nothing that other sources know of; `scc` what SCC has where it has more."""
     scenario = load(SCENARIOS / "attack-web-pod.yaml")
+    if told is not None:
+        has = [{"like": "nothing", "data": one} for one in scc or (told,)]
+        changes = {"logs": [], "findings": has} | (changes or {})
     scenario = Scenario.model_validate(scenario.model_dump() | (changes or {}))
     data = (SCENARIOS / "attack-web-pod.notification.json").read_bytes()
-    with serve(scenario, json.loads(data), upstream=kubeconfig.from_environment(os.environ)) as running:
+    with serve(scenario, told or json.loads(data), upstream=kubeconfig.from_environment(os.environ)) as running:
         made = Scene(running, folder, policy, settings)
         yield made
         wiring.acting().act.actions.close()  # type: ignore[union-attr] # it was built

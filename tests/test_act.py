@@ -14,6 +14,8 @@ from lab.rbac import COLLECTOR
 from lab.scenario import load
 from responder import act, pipeline
 from responder.capture import custody
+from responder.errors import Unanswered
+from responder.evidence import Project
 from responder.policy import Policy
 from responder.ports import Approval, Brake, Precedent
 from responder.record import Record
@@ -288,6 +290,33 @@ def test_an_approval_that_nobody_gave_in_time_is_over(tmp_path: Path) -> None:
 
 def fault(kind: str, call: str = "kubernetes.delete.pods", **more: Any) -> dict[str, Any]:
     return {"faults": [{"call": call, "kind": kind, **more}]}
+
+
+def test_where_resource_manager_has_no_answer_the_projects_number_is_nobodys_word_and_the_pod_stays(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, AUTO, changes=fault("deny", "resourcemanager.GetProject")) as here:
+        done = here.act()
+        assert (done.decision.kind, guard(done, "project-agrees")) == ("hold", None)
+        assert here.deletes() == []
+
+
+def test_the_project_is_asked_for_anew_before_anything_is_done(tmp_path: Path) -> None:
+    """What Resource Manager said when the record was made counts for nothing by then."""
+    with scene(tmp_path, AUTO) as here:
+        outside = here.world
+
+        class Another:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(outside.projects, name)
+
+            def project(self, id_or_number: str) -> Project:
+                raise Unanswered("unavailable", f"no answer about {id_or_number}")
+
+        done = act.act(dataclasses.replace(outside, projects=Another()), here.id)
+        assert done is not None
+        assert (done.decision.kind, guard(done, "project-agrees")) == ("hold", None)
+        assert here.deletes() == []
 
 
 def test_a_lost_reply_is_looked_after_and_not_sent_again(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from responder.evidence import Evidence, Missing, OwnerChain, OwnerRef, Project,
 from responder.finding import TEST_MARK, PodRef
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import Artifact, Capture, Decision, Occurrence, Record, Triage
+from responder.record import Artifact, Capture, Decision, Occurrence, Record, RecordedFinding, Triage
 from tests.builders import EVENT_TIME, TARGET, a_record, a_recorded, a_subject
 from tests.sheets import NODE, UID, a_cluster, a_pod, a_proof, everything, found
 
@@ -84,8 +84,14 @@ def the_evidence(**changes: Any) -> Evidence:
     return everything(**(answers | changes))
 
 
+def confirmed(**changes: Any) -> RecordedFinding:
+    """A finding that SCC confirmed."""
+    return a_recorded(**({"confirmed": "yes"} | changes))
+
+
 def a_situation(**changes: Any) -> Situation:
     record = a_record(
+        findings=(confirmed(),),
         evidence=the_evidence(),
         triage=Triage(verdict="malicious", summary="it is"),
         capture=a_capture(),
@@ -176,14 +182,14 @@ def seen(state: str, mute: str) -> Occurrence:
 
 
 def published(state: str = "ACTIVE", mute: str = "UNDEFINED") -> Change:
-    first = a_recorded()
+    first = confirmed()
     return record(findings=(replace(first, occurrences=(*first.occurrences, seen(state, mute))),))
 
 
 def in_namespace(name: str) -> Change:
     """Everything in that namespace, so that the namespace alone is what is wrong."""
     pods = (PodRef(namespace=name, name=TARGET.pod),)
-    return both(subject(namespace=name), of("pod", namespace=name), record(findings=(a_recorded(pods=pods),)))
+    return both(subject(namespace=name), of("pod", namespace=name), record(findings=(confirmed(pods=pods),)))
 
 
 CUSTOM = a_link("Rollout", "checkout", api_version="argoproj.io/v1alpha1")
@@ -199,6 +205,7 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("policy-in-force", lambda s: replace(s, policy=s.policy.model_copy(update={"sha256": ""}))),
     ("project-agrees", of("project", number="1")),
     ("project-agrees", of("project", project_id="acme-other")),
+    ("project-agrees", evidence(project=GONE)),
     ("project-agrees", of("cluster", project_id="acme-other")),
     ("project-agrees", of("cluster", self_link=LINK.replace("acme-shop-prod", "acme-other"))),
     ("project-agrees", of("cluster", self_link="")),
@@ -206,7 +213,10 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("cluster-agrees", of("cluster", name="shop-test")),
     ("cluster-agrees", of("cluster", location="europe-west1-c")),
     ("mode-allows", project(remediate="off")),
-    ("not-a-test", record(findings=(a_recorded(key=f"1750894040330370653/{TEST_MARK}1"),))),
+    ("not-a-test", record(findings=(confirmed(key=f"1750894040330370653/{TEST_MARK}1"),))),
+    ("findings-confirmed", record(findings=(confirmed(confirmed="no"),))),
+    ("findings-confirmed", record(findings=(confirmed(confirmed="not_known"),))),
+    ("findings-confirmed", record(findings=(confirmed(), confirmed(key="1/2", confirmed="not_known")))),
     ("finding-active", of("scc", state="INACTIVE")),
     ("finding-active", of("scc", state="")),
     ("finding-active", of("scc", mute="MUTED")),
@@ -220,9 +230,9 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("verdict-high-enough", record(triage=Triage(verdict="suspicious", summary=""))),
     ("verdict-high-enough", record(triage=Triage(verdict="benign", summary=""))),
     ("verdict-high-enough", record(triage=Triage(verdict="insufficient_data", summary=""))),
-    ("one-pod", record(findings=(a_recorded(), a_recorded(pods=(PodRef(namespace="shop", name="other"),))))),
-    ("one-pod", record(findings=(a_recorded(pods=(*a_recorded().pods, PodRef(namespace="shop", name="other"))),))),
-    ("one-pod", record(findings=(a_recorded(pods=()),))),
+    ("one-pod", record(findings=(confirmed(), confirmed(pods=(PodRef(namespace="shop", name="other"),))))),
+    ("one-pod", record(findings=(confirmed(pods=(*a_recorded().pods, PodRef(namespace="shop", name="other"))),))),
+    ("one-pod", record(findings=(confirmed(pods=()),))),
     ("pod-proven", of("proof", verdict="unproven")),
     ("pod-proven", of("proof", verdict="replaced")),
     ("pod-proven", of("proof", checks=(a_proof("unproven").checks[0].model_copy(update={"ok": None}),))),
@@ -298,7 +308,7 @@ FOLLOWS: tuple[tuple[frozenset[str], Change], ...] = (
         frozenset({"pod-proven", "pod-not-ending", "not-static", "priority-ordinary", "not-bare", "evidence-found"}),
         evidence(pod=GONE),
     ),
-    (frozenset({"one-pod", "finding-active", "not-a-test"}), record(findings=())),
+    (frozenset({"one-pod", "finding-active", "findings-confirmed", "not-a-test"}), record(findings=())),
 )
 
 
@@ -398,6 +408,23 @@ def test_labels_and_annotations_neither_grant_nor_block() -> None:
     assert decide(both(labelled, project(remediate="off"))(a_situation())).kind == "hold"
 
 
+# --- whose word a finding is ------------------------------------------------------------------------------------------
+
+
+def test_a_finding_that_scc_does_not_have_holds_nothing_that_was_judged_without_it() -> None:
+    forged = confirmed(key="1/2", confirmed="no", doubt="SCC has no such finding")
+    decision = decide(record(findings=(confirmed(), forged))(a_situation()))
+    assert decision.kind == "delete_pod"
+
+
+def test_the_reason_says_why_sccs_word_is_not_known() -> None:
+    open_ = confirmed(key="1/2", confirmed="not_known", doubt="SCC could not be asked: quota")
+    decision = decide(record(findings=(confirmed(), open_))(a_situation()))
+    assert decision.reasons == (
+        "findings-confirmed: of 2 kinds that were judged, SCC did not confirm 1: SCC could not be asked: quota",
+    )
+
+
 # --- what a platform owner may allow ----------------------------------------------------------------------------------
 
 
@@ -406,7 +433,7 @@ def test_a_finding_that_was_unmuted_again_counts() -> None:
 
 
 def test_a_mute_of_an_older_event_that_comes_late_does_not_count() -> None:
-    first = a_recorded()
+    first = confirmed()
     late = seen("ACTIVE", "MUTED").model_copy(update={"event_time": EVENT_TIME - timedelta(minutes=1)})
     late_one = replace(first, occurrences=(*first.occurrences, late))
     assert decide(record(findings=(late_one,))(a_situation())).kind == "delete_pod"

@@ -14,10 +14,10 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from responder.decision import Situation, decide, would
-from responder.evidence import Missing, OwnerChain, Workload
+from responder.evidence import Missing, OwnerChain, Project, Workload
 from responder.policy import Exemption, Policy
 from responder.ports import Brake
-from responder.record import Triage
+from responder.record import Confirmed, Triage
 from tests.builders import EVENT_TIME, TARGET, a_recorded
 from tests.sheets import UID, a_cluster, a_pod, a_proof, found
 from tests.test_decision import (
@@ -34,7 +34,18 @@ from tests.test_decision import (
 )
 
 REASONS = ("denied", "not_found", "timeout", "unavailable", "quota", "unverified", "broken", "not_asked")
-ASKED = ("scc", "cluster", "pod", "proof", "owners")
+ASKED = ("scc", "cluster", "project", "pod", "proof", "owners")
+CONFIRMED: dict[str, tuple[Confirmed, ...]] = {
+    "all": ("yes",),
+    "many": ("yes",) * 250,
+    "and a forged one": ("yes", "no"),
+    "and one not asked": ("yes", "not_known"),
+    "and many not asked": (*("yes",) * 100, *("not_known",) * 150),
+    "a forged one alone": ("no",),
+    "none asked": ("not_known",),
+    "none": (),
+}
+"""SCC's word on each finding of the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,8 @@ class Facts:
     verified: int | None
     answered: str | None
     acted: bool | None
+    confirmed: str
+    project: str
 
 
 GOOD: dict[str, Any] = {
@@ -83,7 +96,7 @@ GOOD: dict[str, Any] = {
     "kind": "Deployment", "ready": 3, "mode": "auto", "least": "malicious", "kinds": frozenset({"Deployment"}),
     "age": 30, "floor": 1, "needs": frozenset({"scc", "pod", "proof"}), "captures": True, "capture": "kept",
     "intact": True, "namespace_protected": False, "exempt": "", "sha256": "ab" * 32, "read_only": False,
-    "brake": "off", "verified": 20, "answered": "", "acted": False,
+    "brake": "off", "verified": 20, "answered": "", "acted": False, "confirmed": "all", "project": "the same",
 }  # fmt: skip
 OTHERS: dict[str, tuple[Any, ...]] = {
     "missing": tuple(frozenset({one}) for one in ASKED),
@@ -112,6 +125,8 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "verified": (None, 119, 120, 121),
     "answered": (None, "another"),
     "acted": (None, True),
+    "confirmed": tuple(CONFIRMED),
+    "project": ("another id", "another number"),
 }
 """What a fact may be instead; each is drawn alone or with one more, so that no guard hides behind another."""
 
@@ -155,6 +170,15 @@ def situation(facts: Facts) -> Situation:
         "cluster": found(cluster),
         "owners": found(OwnerChain(links=links, complete=True)),
         "proof": found(a_proof(verdict=facts.proof)),
+        "project": found(
+            Project(
+                project_id="acme-other" if facts.project == "another id" else "acme-shop-prod",
+                number="1" if facts.project == "another number" else "421458901689",
+                display_name="",
+                state="ACTIVE",
+                labels={},
+            )
+        ),
     }
     evidence = the_evidence(**answers)
     scc = evidence.scc.value.model_copy(update={"state": facts.state, "mute": facts.mute})  # type: ignore[union-attr] # it is Found
@@ -187,8 +211,10 @@ def situation(facts: Facts) -> Situation:
         "distroless": a_capture(impossible="distroless: no program to read with"),
     }
     base, now = a_situation(), EVENT_TIME + timedelta(minutes=facts.minutes_old)
+    words = CONFIRMED[facts.confirmed]
     record = base.record.model_copy(
         update={
+            "findings": tuple(a_recorded(key=f"1/{n}", confirmed=word) for n, word in enumerate(words)),
             "evidence": evidence,
             "triage": Triage(verdict=facts.verdict, summary="it is"),
             "capture": captures[facts.capture],
@@ -220,7 +246,9 @@ def all_is_so(f: Facts) -> bool:
     return all(
         (
             (f.id, f.number) == ("acme-shop-prod", "421458901689"),
-            f.cluster_project == "acme-shop-prod" and not f.newer,
+            f.cluster_project == "acme-shop-prod" and not f.newer and f.project == "the same",
+            # Something was judged, and all of it is SCC's; what SCC does not have was not judged.
+            f.confirmed in {"all", "many", "and a forged one"},
             not f.missing,
             (f.state, f.mute) == ("ACTIVE", "UNDEFINED"),
             f.minutes_old <= f.age,

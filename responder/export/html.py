@@ -20,7 +20,7 @@ from responder import answers, report
 from responder.evidence import Found
 from responder.export import picture
 from responder.extracts import extracts
-from responder.record import Record
+from responder.record import Record, judged_first
 
 _FOLDER: Final = Path(__file__).parent / "templates"
 _MOST_FINDINGS: Final = 200
@@ -36,7 +36,8 @@ def page(record: Record) -> str:
         command=report.command_line,
         place=report.place(record),
         facts=report.facts(record),
-        findings=record.findings[:_MOST_FINDINGS],
+        findings=judged_first(record.findings)[:_MOST_FINDINGS],
+        standing=report.standing,
         related=related.value.findings if isinstance(related, Found) else (),
         logs=extracts(record),
         taken=answers.taken(record),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from responder.evidence import Found
 from responder.finding import Container, Process
-from responder.record import Record, RecordedFinding, Technique
+from responder.record import Record, RecordedFinding, Technique, judged, judged_first
 
 _MOST: Final = 50
 """Entries of one list; a SIEM's limit for an event is a few hundred kilobytes."""
@@ -33,7 +33,7 @@ def located(location: str) -> dict[str, str]:
 
 def finding_info(record: Record) -> dict[str, Any]:
     """What was detected, by which rule. `uid` is the name of the record's first finding."""
-    first = record.findings[0] if record.findings else None
+    first = next(iter(judged_first(record.findings)), None)
     triage = record.triage
     return {
         "uid": first.name if first else record.id,
@@ -69,7 +69,10 @@ def _attack(technique: Technique) -> dict[str, Any]:
 
 def _related(record: Record) -> list[dict[str, Any]]:
     """The record's other findings, and SCC's neighbours of them."""
-    own = [{"uid": f.name, "title": f.category, "first_seen_time": millis(f.event_time)} for f in record.findings[1:]]
+    own = [
+        {"uid": f.name, "title": f.category, "first_seen_time": millis(f.event_time)}
+        for f in judged(record.findings)[1:]
+    ]
     related = record.evidence.related
     near = related.value.findings if isinstance(related, Found) else ()
     theirs = [
@@ -80,10 +83,13 @@ def _related(record: Record) -> list[dict[str, Any]]:
 
 
 def evidences(record: Record) -> list[dict[str, Any]]:
-    """One for each process; a process without a pid is not one to OCSF, and is told by its file and command line."""
+    """One for each process of the findings that were judged.
+
+    A process without a pid is not one to OCSF, and is told by its file and command line.
+    """
     container = _container(record)
     found = []
-    for finding in record.findings[:_MOST]:
+    for finding in judged(record.findings)[:_MOST]:
         for process in finding.processes:
             file, command = _file(process), " ".join(process.args)
             whole: dict[str, Any] = {
@@ -115,7 +121,9 @@ def _file(process: Process) -> dict[str, Any]:
 def _container(record: Record) -> dict[str, Any]:
     subject, pod = record.provenance.subject, record.evidence.pod
     uid = pod.value.uid if isinstance(pod, Found) else ""
-    named = next((c for f in record.findings for c in _containers(f) if c.name == subject.container), None)
+    named = next(
+        (c for f in judged_first(record.findings) for c in _containers(f) if c.name == subject.container), None
+    )
     image = named.image_id or named.image if named else ""
     return (
         {

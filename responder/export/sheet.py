@@ -88,7 +88,7 @@ def _texts(record: Record) -> tuple[str, ...]:
         subject.container,
         f"{top.kind}/{top.name}" if top else "",
         provenance.traits.image_digest,
-        next(filter(None, map(report.command_line, record.findings)), ""),
+        report.first_command(record),
         str(sum(finding.count for finding in record.findings)),
         str(len(provenance.gaps)),
         record.decision.kind,

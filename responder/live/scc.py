@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any, Final
@@ -33,6 +33,8 @@ _MOST_PAGES: Final = 1000  # of a backfill: a million findings
 _SECONDS: Final = 20.0
 _ATTEMPT_SECONDS: Final = 8.0
 _NODES: Final = 20
+_NAMED: Final = 20
+"""Findings that one query asks for by name; each has up to four."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,21 @@ class Scc:
         if truncated and not any(_is_own(f.name, f.canonical_name, own) for f in found):
             found = (*self._list(_any_of("name", own), own, patience)[0], *found)
         return Around(findings=found, filter=query, truncated=truncated, unreadable=unreadable)
+
+    def named(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Which of these SCC has, asked for by their names alone. One that has no valid name is not asked for.
+
+        Unanswered where a query fails: then nothing is said of any of them.
+        """
+        patience, found = Patience(total=_SECONDS, attempt=_ATTEMPT_SECONDS), list[Finding]()
+        for start in range(0, len(findings), _NAMED):
+            own = tuple(name for one in findings[start : start + _NAMED] for name in names_of(one))
+            if own:
+                had, _, truncated = self._list(_any_of("name", own), own, patience)
+                if truncated:
+                    raise Unanswered("unavailable", "SCC's answer about findings by name was cut short")
+                found += had
+        return tuple(found)
 
     def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
         """Findings of our category in a span of time, oldest first, page by page; those of GKE only.

@@ -89,7 +89,7 @@ def card(record: Record, audience: Audience, *, notice_id: str = "", again: str 
     triage, subject = record.triage, record.provenance.subject
     where = subject.container or subject.pod or "a container"
     head = f"{_SIGNS[triage.verdict]} {WORDS[triage.verdict]} {triage.score}"
-    command = next(filter(None, map(report.command_line, record.findings)), "")
+    command = report.first_command(record)
     ask = (_question(record),) if audience == "owner" else ()
     started = min(one.event_time for one in record.findings) if record.findings else record.provenance.window_start
     return Card(

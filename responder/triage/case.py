@@ -13,7 +13,7 @@ from typing import Any, Final
 from responder.evidence import Evidence, Found
 from responder.finding import CATEGORY, Process, Target
 from responder.ports import Precedent
-from responder.record import Artifact, RecordedFinding
+from responder.record import Artifact, RecordedFinding, judged
 
 MAX_ANCESTORS: Final = 8
 """How far a chain of parents is followed; longer ones are a loop or a nest of make."""
@@ -61,13 +61,16 @@ class Case:
         history: tuple[Precedent, ...] | None = None,
         now: datetime | None = None,
     ) -> Case:
-        """From the findings of one record: their processes, chained by pid, and their siblings that SCC lists."""
+        """From the findings of one record: their processes, chained by pid, and their siblings that SCC lists.
+
+        What SCC does not have is none of the case: whoever may publish could have written it.
+        """
         own = _of_findings(findings)
         seen = {one.argv for one in own}
         related = tuple(one for one in _of_related(evidence) if one.argv not in seen)
         return cls(
             execs=(*own, *related),
-            findings=findings,
+            findings=judged(findings),
             target=target,
             evidence=evidence,
             history=history,
@@ -106,7 +109,7 @@ def _words(parent: str | Sequence[str] | Mapping[str, Any]) -> tuple[str, ...]:
 
 def _of_findings(findings: tuple[RecordedFinding, ...]) -> tuple[Exec, ...]:
     by_pid: dict[int, Process] = {}
-    for finding in findings:
+    for finding in judged(findings):
         for process in finding.processes:
             if process.pid is not None and _argv(process):
                 by_pid.setdefault(process.pid, process)
@@ -120,6 +123,7 @@ def _of_findings(findings: tuple[RecordedFinding, ...]) -> tuple[Exec, ...]:
             truncated=process.args_truncated,
         )
         for n, finding in enumerate(findings)
+        if finding.confirmed != "no"
         for m, process in enumerate(finding.processes)
         if _argv(process)
     )

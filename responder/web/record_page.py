@@ -15,7 +15,7 @@ from responder import compiler, report
 from responder.compiler.build import Build
 from responder.evidence import AuditExtract, Found, LogExtract, Missing
 from responder.finding import Process
-from responder.record import Record, RecordedFinding
+from responder.record import Record, RecordedFinding, judged_first
 from responder.web import picture
 from responder.web.approvals import question, why_not
 from responder.web.desk import Desk
@@ -36,6 +36,7 @@ class Ran:
 
     number: int
     finding: RecordedFinding
+    standing: str
     process: Process | None
     line: str
     build: Build | None
@@ -77,10 +78,10 @@ def shown(record: Record) -> dict[str, Any]:
     signals = sorted(record.triage.signals, key=lambda one: -abs(one.weight))
     dots = picture.marks(record.timeline, _sessions(record))
     return {
-        "ran": tuple(_ran(record.findings[:_MOST_PROCESSES])),
+        "ran": tuple(_ran(judged_first(record.findings)[:_MOST_PROCESSES], record.findings)),
         "more_findings": max(len(record.findings) - _MOST_PROCESSES, 0),
         "total": sum(finding.count for finding in record.findings),
-        "command": next(filter(None, map(report.command_line, record.findings)), ""),
+        "command": report.first_command(record),
         "speak_for": [one for one in signals if one.weight > 0],
         "speak_against": [one for one in signals if one.weight < 0],
         "facts": report.facts(record),
@@ -93,12 +94,20 @@ def shown(record: Record) -> dict[str, Any]:
     }
 
 
-def _ran(findings: Iterable[RecordedFinding]) -> Iterable[Ran]:
-    for number, finding in enumerate(findings):
+def _ran(findings: Iterable[RecordedFinding], all_: tuple[RecordedFinding, ...]) -> Iterable[Ran]:
+    numbers = {one.key: number for number, one in enumerate(all_)}
+    for finding in findings:
         for process in finding.processes or (None,):
             build = compiler.parse(process.args, exe=process.binary) if process and process.args else None
             line = " ".join(process.args) or process.binary or process.name if process else ""
-            yield Ran(number=number, finding=finding, process=process, line=line, build=build)
+            yield Ran(
+                finding=finding,
+                number=numbers[finding.key],
+                standing=report.standing(finding),
+                process=process,
+                line=line,
+                build=build,
+            )
 
 
 def _sessions(record: Record) -> frozenset[str]:

@@ -170,3 +170,33 @@ def test_what_was_unavailable_once_is_asked_again() -> None:
     with open_shop(faults=[{"call": "scc.ListFindings", "kind": "unavailable", "times": 2}]) as (_, google):
         around = Scc(google.securitycenter(), PARENT).around(the_finding(), WINDOW)
     assert len(around.findings) == 2
+
+
+def test_findings_are_asked_for_by_their_names_alone_twenty_in_a_query() -> None:
+    one = the_finding()
+    crowd = [
+        dataclasses.replace(one, name=neighbour(number)["name"], canonical_name="", key=f"1/{number:032x}")
+        for number in range(45)
+    ]
+    nameless = dataclasses.replace(one, name="x' OR category=\"y", canonical_name="", key="1/nameless")
+    client = Pages(page(neighbour(3)), page(), page(neighbour(44)))
+    found = Scc(client, PARENT).named([*crowd, nameless])
+    assert [finding.key for finding in found] == [f"1/{3:032x}", f"1/{44:032x}"]
+    filters = [str(request.filter) for request in client.requests]
+    assert [text.count("/locations/global/") for text in filters] == [20, 20, 5]
+    assert not any("event_time" in text or "nameless" in text or "category" in text for text in filters)
+
+
+def test_the_lab_has_a_finding_by_its_name_and_lacks_a_forged_one(google: LabGoogle) -> None:
+    real = the_finding()
+    forged = dataclasses.replace(
+        real, name=real.name.rpartition("/")[0] + "/" + "f" * 32, canonical_name="", key="1/" + "f" * 32
+    )
+    assert [one.key for one in Scc(google.securitycenter(), PARENT).named([forged, real])] == [real.key]
+
+
+def test_a_query_by_name_that_fails_says_nothing_of_any_finding() -> None:
+    shop = open_shop(faults=[{"call": "scc.ListFindings", "kind": "deny"}])
+    with shop as (_, google), pytest.raises(Unanswered) as caught:
+        Scc(google.securitycenter(), PARENT).named([the_finding()])
+    assert caught.value.why == "denied"

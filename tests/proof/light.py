@@ -77,7 +77,7 @@ def gather(
         scc = _scc(finding.key) if any(one.key == finding.key for one in around.findings) else _UNKNOWN
     except Unanswered:
         around, scc = None, _SILENT
-    keys = frozenset(one.key for one in around.findings) if around else frozenset[str]()
+    keys = {one.key: one for one in around.findings} if around else {}
     refused = scc is _UNKNOWN
     before = known or Evidence()
     asked = {"scc"} | (set() if refused else _open(before, "everything" if known is None else ask))
@@ -121,6 +121,11 @@ def _evidence(
     return _nothing().model_copy(update={"scc": scc, "pod": there, "pod_log": lines})
 
 
+def confirm(_world: World, _record_id: str, found: Burst, *_: Any, **__: Any) -> Burst:
+    """What SCC lists is all that there is."""
+    return found
+
+
 def burst(pages: Iterable[tuple[RecordedFinding, ...]], _worth: Worth) -> Burst:
     """One group of all findings, read page by page: they are of one command line."""
     found = [one for page in pages for one in page]
@@ -157,5 +162,5 @@ def noted(record: Record, findings: tuple[RecordedFinding, ...], read: int, *_: 
 
 def parts(made: ModuleType) -> dict[str, Callable[..., Any]]:
     """What takes the place of what the pipeline imports; `made` is `responder.compose`, or a variant of it."""
-    own = {"gather": gather, "burst": burst, "noted": noted, "next_look": made.next_look}
+    own = {"gather": gather, "burst": burst, "confirm": confirm, "noted": noted, "next_look": made.next_look}
     return own | {"compose": partial(compose, made), "finish": partial(finish, made)}

@@ -7,7 +7,7 @@ it was acknowledged. To return is to acknowledge; to raise, or to be gone, is no
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -276,6 +276,9 @@ class _Scc:
         assert window.start <= finding.event_time <= window.end
         self._play.judge.asked(self._play.store)
         return self._play.schedule.call(self._worker, "scc", self._play.around)
+
+    def named(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        raise AssertionError(findings)  # all that there is, SCC lists
 
     def published(self, since: datetime, until: datetime, *, project: str = "") -> Iterator[Published]:
         assert not project
