@@ -47,6 +47,7 @@ def _arguments() -> argparse.Namespace:
     chaos.add_argument("--naive", action="store_true", help="the naive function instead, which the judge must refuse")
     _store_argument(commands.add_parser("points", help="a worker dies at every named point, once and twice"))
     _store_argument(commands.add_parser("holes", help="each dependency in turn accepts and never answers"))
+    _store_argument(commands.add_parser("faults", help="each call fails once in each way, one at a time"))
     return parser.parse_args()
 
 
@@ -62,7 +63,7 @@ def main() -> int:
     # SIGTERM unwinds like Ctrl-C, so that every process that was started ends with this one.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        programs = {"contest", "demo", "demo-web", "picture", "doctor", "e2e", "chaos", "points", "holes"}
+        programs = {"contest", "demo", "demo-web", "picture", "doctor", "e2e", "chaos", "points", "holes", "faults"}
         if arguments.command in programs:
             return _program(arguments)
         from pydantic import ValidationError  # noqa: PLC0415 - the same
@@ -100,10 +101,9 @@ def _program(arguments: argparse.Namespace) -> int:
         from lab.chaos import run  # noqa: PLC0415 - the same
 
         return run(arguments)
-    from lab import holes, points  # noqa: PLC0415 - the same
+    from lab import faults, holes, points  # noqa: PLC0415 - the same
 
-    proof = points.run if arguments.command == "points" else holes.run
-    return proof(arguments.store)
+    return {"faults": faults.run, "holes": holes.run, "points": points.run}[arguments.command](arguments.store)
 
 
 def _shown(command: str) -> int:

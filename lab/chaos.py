@@ -43,7 +43,7 @@ _AT_ONCE: Final = 12
 _BACKOFF: Final = (0.5, 4.0)
 _QUIET: Final = 6.0
 """Seconds without a delivery after which nothing waits any more: longer than the longest backoff."""
-_SETTLE: Final = 180.0
+_SETTLE: Final = 120.0
 _CHAOS_SHARE: Final = 0.85
 _OUTAGE_AT: Final = 0.3
 _SWEEPS_FROM: Final = 0.5

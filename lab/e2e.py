@@ -1,8 +1,8 @@
 """Every step, the lab's side: `python -m lab e2e`. The way of a message end to end, on the realest parts there are.
 
 Pub/Sub pushes (topic, push subscription, retry policy, dead-letter topic) to functions-framework on the handler, which
-asks the lab and writes to the store. Then a death at every point, services that never answer, a short chaos, and the
-same chaos on the naive function, which must fail.
+asks the lab and writes to the store. Then a death at every point, services that never answer, each call failing in each
+way, a short chaos, and the same chaos on the naive function, which must fail.
 Emulators are used wherever they are installed: they cannot be skipped. Where they are not, that is said loudly.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from lab import chaos, emulators, holes, points, stored
+from lab import chaos, emulators, faults, holes, points, stored
 from lab.bench import ground
 from lab.chaos import Plan, Say
 from lab.delivery import Topics, broker, topics
@@ -54,6 +54,7 @@ def e2e(*, seconds: float = 60.0) -> int:
             # Twice at each point, which is once as well; once alone is for `python -m lab points`.
             failed += points.points(store.of("points"), say, deaths=(2,))
         failed += holes.holes(stores[0].of("holes"), say)
+        failed += faults.faults(stores[0].of("faults"), say)
         for store in stores:
             plan = Plan(
                 seconds=seconds, kills=12, faults=60, seed=seed, messages=300, store=store.of("chaos"),
