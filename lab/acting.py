@@ -34,6 +34,7 @@ id = "{id}"
 number = "{number}"
 remediate = "auto"
 least_verdict = "suspicious"
+owner_kinds = ["Deployment", "StatefulSet"]
 required_evidence = ["scc", "pod", "proof"]
 finding_age_minutes = 1440
 ready_replicas = 0
@@ -51,9 +52,10 @@ def policy(scenario: Scenario) -> str:
 
 
 def of_their_own(scenario: Scenario) -> Scenario:
-    """The scenario with a Deployment for each pod: one workload with one image is answered once.
+    """The scenario with a workload for each pod: one workload with one image is answered once.
 
-    The pods have what the findings say of them, since a pod that is not proven is left alone.
+    Every other one is a StatefulSet, so that what comes in a pod's place has its name. The pods have what the findings
+    say of them, since a pod that is not proven is left alone.
     """
     made = scenario.model_dump()
     said = scenario.findings[0].data["finding"]["kubernetes"]["pods"][0]["containers"][0]
@@ -62,16 +64,22 @@ def of_their_own(scenario: Scenario) -> Scenario:
         workloads = []
         for n, pod in enumerate(cluster["pods"]):
             name = f"checkout{n}"
-            pod["owner"] = f"ReplicaSet/{name}-7d9f8c5b4"
+            pod["owner"] = f"StatefulSet/{name}" if n % 2 else f"ReplicaSet/{name}-7d9f8c5b4"
             pod["created"] = said["createTime"]
             pod["containers"] = [
                 one | {"image": said["uri"], "image_id": said["imageId"], "started": said["createTime"]}
                 for one in pod["containers"]
             ]
-            workloads += [
-                like["Deployment"] | {"name": name},
-                like["ReplicaSet"] | {"name": f"{name}-7d9f8c5b4", "owner": f"Deployment/{name}"},
-            ]
+            workloads += (
+                [
+                    like["Deployment"] | {"kind": "StatefulSet", "name": name},
+                ]
+                if n % 2
+                else [
+                    like["Deployment"] | {"name": name},
+                    like["ReplicaSet"] | {"name": f"{name}-7d9f8c5b4", "owner": f"Deployment/{name}"},
+                ]
+            )
         cluster["workloads"] = workloads
     return Scenario.model_validate(made)
 
@@ -106,13 +114,17 @@ def answered(records: Records) -> tuple[Answered, ...]:
 
 
 def problems(told: Sequence[Answered], journal: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What does not hold, in words: wrong pods, second deletes, and words that are not so."""
+    """What does not hold, in words: wrong pods, second deletes, and words that are not so.
+
+    A pod is known by its UID: one that came in another's place is no finding's, whatever its name.
+    """
     calls = list(journal)
     ended = {str(one["uid"]): str(one["name"]) for one in calls if one["call"] == "cluster.pod.terminating"}
     asked = Counter(
         str(one["name"]) for one in calls if one["call"] == "kubernetes.delete.pods" and not _is_rehearsal(one)
     )
     others = {str(one["user"]) for one in calls if one["call"] == "kubernetes.delete.pods"} - {REMEDIATOR}
+    born = {str(one["uid"]) for one in calls if one["call"] == "cluster.pod.created"}
     known = {uid for one in told for uid in one.uids}
     named = {one.pod for one in told}
     lies = [one.id for one in told if one.outcome == "deleted" and not set(one.uids) & ended.keys()]
@@ -122,6 +134,7 @@ def problems(told: Sequence[Answered], journal: Iterable[Mapping[str, Any]]) -> 
         *([f"deletes were sent by {', '.join(sorted(others))}"] if others else []),
         *(f"{name} was asked to end {times} times" for name, times in asked.items() if times > 1),
         *(f"{name} was ended, and no finding names it" for name in ended.values() if name not in named),
+        *(f"{ended[uid]} was ended by the UID {uid}, which came in its place" for uid in sorted(ended.keys() & born)),
         *(f"{uid} was ended, and no record says so" for uid in silent[:3]),
         *(f"record {one} says deleted, and nothing was" for one in lies[:3]),
     ]
