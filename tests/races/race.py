@@ -17,7 +17,8 @@ from responder.record import Record
 from tests.races.script import Killed, Worker, around
 from tests.scene import AUTO, SCENARIOS, Scene, scene
 
-ROUNDS: Final = 40
+ROUNDS: Final = 75
+"""Minutes, more or less: what an hour holds is over by then."""
 LEASE: Final = timedelta(minutes=9)
 _ENDED: Final = ("deleted", "replaced", "terminating")
 HAPPENS: Final = ("kill before", "kill after", "lost", "brake", "other worker", "other worker, then kill")
@@ -136,6 +137,8 @@ WORLDS: Final[tuple[tuple[str, dict[str, Any], dict[str, Any]], ...]] = (
     ("unavailable for it", {}, {"call": "kubernetes.delete.pods", "kind": "unavailable", "after": 1, "times": 1}),
     ("the connection is reset", {}, {"call": "kubernetes.delete.pods", "kind": "reset", "after": 1, "times": 1}),
     ("reads fail", {}, {"call": "kubernetes.get.pods", "kind": "unavailable", "after": 2, "times": 3}),
+    ("ended by a controller meanwhile", {"terminating": "+84s", "deleted": "+114s"}, {}),
+    ("a disruption budget", {}, {}),
 )  # fmt: skip
 
 
@@ -146,10 +149,15 @@ def seeded(folder: Path, seed: int) -> Told:
     plan = {chance.randrange(30): chance.choice(HAPPENS) for _ in range(chance.randint(1, 3))}
     (cluster,) = load(SCENARIOS / "attack-web-pod.yaml").model_dump()["clusters"]
     first, *others = cluster["pods"]
-    changes: dict[str, Any] = {"clusters": [cluster | {"pods": [first | pod, *others]}]}
+    cluster |= {"pods": [first | pod, *others]}
+    is_gentle = chance.random() < 0.3 or name == "a disruption budget"
+    if name == "a disruption budget":
+        cluster |= {"budgets": [{"name": "checkout", "namespace": "shop", "min_available": 3}]}
+    changes: dict[str, Any] = {"clusters": [cluster]}
     if fault:
-        changes["faults"] = [fault]
-    policy = AUTO | ({"gentle": "true"} if chance.random() < 0.3 else {})
+        # An eviction is another call than a delete, and fails in the same ways.
+        changes["faults"] = [fault, fault | {"call": "kubernetes.create.pods/eviction"}] if is_gentle else [fault]
+    policy = AUTO | ({"gentle": "true"} if is_gentle else {})
     told = play(folder, plan, changes=changes, policy=policy)
     told.story.insert(0, f"seed {seed}: {name}, {plan}, {policy}")
     return told
