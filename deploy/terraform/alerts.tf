@@ -68,7 +68,7 @@ resource "google_monitoring_alert_policy" "lines" {
   }
   documentation {
     mime_type = "text/markdown"
-    content   = "See docs/operate.md, ${each.key}."
+    content   = "See docs/operate.md, ${each.value.title}."
   }
 }
 
@@ -94,7 +94,7 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   }
   documentation {
     mime_type = "text/markdown"
-    content   = "See docs/operate.md, dead letters. They are kept for seven days."
+    content   = "See docs/operate.md, dead letters wait. They are kept for seven days."
   }
 }
 
@@ -120,7 +120,7 @@ resource "google_monitoring_alert_policy" "backlog" {
   }
   documentation {
     mime_type = "text/markdown"
-    content   = "See docs/operate.md, backlog."
+    content   = "See docs/operate.md, findings wait."
   }
 }
 
@@ -145,6 +145,6 @@ resource "google_monitoring_alert_policy" "silence" {
   }
   documentation {
     mime_type = "text/markdown"
-    content   = "See docs/operate.md, silence. Gaps are not filled and lost findings not found while it lasts."
+    content   = "See docs/operate.md, sweep is silent. Gaps are not filled and lost findings not found while it lasts."
   }
 }

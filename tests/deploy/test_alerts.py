@@ -33,3 +33,10 @@ def test_each_alert_has_its_cause_and_its_mend() -> None:
         section = OPERATE.partition(f"\n## {title[0].upper()}{title[1:]}\n")[2].partition("\n## ")[0]
         assert "*Cause:*" in section, title
         assert "*Mend:*" in section, title
+
+
+def test_each_alert_sends_a_person_to_a_heading_that_is_there() -> None:
+    sent = re.findall(r'content += "See docs/operate\.md, (.+?)\.[ "]', ALERTS)
+    assert sorted(sent) == ["${each.value.title}", "dead letters wait", "findings wait", "sweep is silent"]
+    headings = {line.removeprefix("## ").lower() for line in OPERATE.splitlines() if line.startswith("## ")}
+    assert set(titles()) | {one for one in sent if "$" not in one} <= headings
