@@ -185,12 +185,12 @@ def due(record: Record) -> datetime | None:
 def next_look(record: Record) -> datetime | None:
     """When sources are asked next about what came later: 15 minutes after the event, and at the window's end.
 
-    None once both looks were made, or where SCC confirmed no finding. Only a round that asked all of `LATER` was one: a
-    finding that joined, a gap or `act` between a look's time and the sweep takes nothing away.
+    None once both looks were made, or where SCC never confirmed a finding. Only a round that asked all of `LATER` was
+    one: a finding that joined, a gap or `act` between a look's time and the sweep takes nothing away.
     """
-    if not isinstance(record.evidence.scc, Found):
-        return None
     rounds = record.provenance.rounds
+    if not any("scc" in one.answered for one in rounds):
+        return None
     looked = max((one.at for one in rounds if one.kind == "look" or set(one.asked) >= LATER), default=rounds[0].at)
     first = min(one.event_time for one in record.findings)
     return next((at for at in (first + _SECOND_LOOK, record.provenance.window_end) if at > looked), None)

@@ -12,7 +12,7 @@ import pytest
 from lab.scenario import load
 from responder import act, pipeline, removing, wiring
 from responder.capture import custody, seizing
-from responder.errors import Refused, StoreError
+from responder.errors import Refused, StoreError, Unanswered
 from responder.evidence import Found, Missing
 from responder.policy import NONE
 from responder.ports import Brake, Intended, Intent, World
@@ -308,3 +308,19 @@ def test_a_summons_just_before_the_sweep_takes_no_look_away(tmp_path: Path) -> N
         assert "act" in {one.kind for one in rounds}
         (look,) = (one for one in rounds if one.kind == "look")
         assert {"pod_log", "audit_log"} <= set(look.asked)
+
+
+def test_scc_being_silent_while_act_asks_takes_no_look_away(tmp_path: Path) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        here.lab.advance(here.record.provenance.started + timedelta(minutes=16) - here.lab.now())
+        silent: Any = Instead(here.world.scc, around=_silent)
+        acted(dataclasses.replace(here.world, scc=silent), here)
+        assert here.record.provenance.due is not None
+        here.lab.advance(timedelta(seconds=20))
+        pipeline.sweep(here.world)
+        (look,) = (one for one in here.record.provenance.rounds if one.kind == "look")
+        assert {"scc", "pod_log", "audit_log"} <= set(look.answered)
+
+
+def _silent(*_: object) -> None:
+    raise Unanswered("unavailable", "down")

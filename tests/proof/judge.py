@@ -108,7 +108,8 @@ class Judge:
             raise Violation("I4 the record was finished and is not any more")
         if not old.findings <= new.findings:
             raise Violation(f"I4 the record lost findings: {sorted(old.findings - new.findings)}")
-        if old.pod and old.pod != new.pod:
+        acted = any(one.kind == "act" for one in new.rounds[len(old.rounds) :])
+        if old.pod and old.pod != new.pod and not acted:
             raise Violation(f"I6 the record spoke of pod {old.pod}, now of {new.pod or 'none'}")
         if not all(map(_goes_on, old.rounds, new.rounds)) or len(new.rounds) < len(old.rounds):
             raise Violation("I6 a round of questions that was saved is gone")
@@ -154,7 +155,7 @@ class Judge:
         passed = [first + at for at in _LOOKS if first + at <= now]
         for line in records.list(_EVERYTHING) if passed else ():
             record = records.load(line.id)
-            if record is None or not isinstance(record.evidence.scc, Found):
+            if record is None or not any("scc" in one.answered for one in record.provenance.rounds):
                 continue
             asked = [one.at for one in record.provenance.rounds if set(one.asked) >= LATER]
             missed = [at for at in passed if not any(one >= at for one in asked)]

@@ -16,14 +16,26 @@ from typing import Any, Final
 from responder.burst import Burst, Worth
 from responder.compose import Material
 from responder.errors import Unanswered
-from responder.evidence import LATER, Evidence, Found, LogExtract, Missing, Pod, SccFinding, Window
+from responder.evidence import (
+    LATER,
+    NOT_ASKED,
+    Cluster,
+    Evidence,
+    Found,
+    LogExtract,
+    Missing,
+    Pod,
+    Proof,
+    SccFinding,
+    Window,
+)
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered
 from responder.ports import Access, Around, LogCaps, World
-from responder.record import Record, RecordedFinding
+from responder.record import Record, RecordedFinding, Traits
 from responder.settings import Settings
 from tests.builders import EVENT_TIME, a_finding, a_record
-from tests.doubles import Calls, FakeKubernetes
+from tests.doubles import Calls, FakeClusters, FakeKubernetes
 
 FIRST: Final = a_finding()
 OTHER: Final = a_finding(key="1750894040330370653/1b2c3d4e", event_time=EVENT_TIME.replace(second=12))
@@ -31,8 +43,14 @@ LATE: Final = a_finding(key="1750894040330370653/2c3d4e5f", event_time=EVENT_TIM
 MUTED: Final = replace(FIRST, mute="MUTED")
 AGAIN: Final = replace(FIRST, event_time=EVENT_TIME.replace(second=30))
 _WINDOW: Final = Window(EVENT_TIME.replace(hour=8), EVENT_TIME.replace(hour=10))
-_ACCESS: Final = Access(kind="dns", host="gke.example", ca_pem="", cluster=FIRST.cluster)  # type: ignore[arg-type] # it has one
-_TEMPLATE: Final = a_record()
+ACCESS: Final = Access(kind="dns", host="gke.example", ca_pem="", cluster=FIRST.cluster)  # type: ignore[arg-type] # it has one
+TEMPLATE: Final = a_record(capture=None, actions=(), artifacts=())
+_TRAITS: Final = Traits(owner="project/place/cluster/shop/Deployment/checkout", image_digest="sha256:" + "ab" * 32)
+_CLUSTER: Final = Found[Cluster](
+    value=FakeClusters(Calls()).cluster(ACCESS.cluster, event_time=EVENT_TIME)[0], source="the Container API"
+)
+_NOT_IT: Final = Missing(why="not_found", detail="the name is another pod's")
+_NO_POD: Final = Missing(why="not_found", detail="there is no pod of that name")
 _SILENT: Final = Missing(why="unavailable", detail="SCC did not answer")
 _UNKNOWN: Final = Missing(why="not_found", detail="SCC has no such finding")
 _WAITS: Final = Missing(why="unverified", detail="SCC did not confirm the finding")
@@ -63,6 +81,13 @@ def _pod(uid: str) -> Found[Pod]:
     return Found[Pod](value=pod(uid), source="the cluster")
 
 
+@cache
+def _proof(uid: str) -> Found[Proof] | Missing:
+    """The pod that has the name first is the finding's; another came after the event."""
+    proven = Proof(verdict="proven", uid=uid, checks=())
+    return Found[Proof](value=proven, source="the checks") if uid == "first" else _NOT_IT
+
+
 def gather(
     world: World, finding: Finding, target: Target, *, known: Evidence | None = None, ask: Ask = "everything", **_: Any
 ) -> Gathered:
@@ -79,17 +104,25 @@ def gather(
         around, scc = None, _SILENT
     keys = {one.key: one for one in around.findings} if around else {}
     refused = scc is _UNKNOWN
-    before = known or Evidence()
+    before = known or _nothing()
+    if ask == "verify":
+        before = before.model_copy(update={"scc": NOT_ASKED, "pod": NOT_ASKED})
     asked = {"scc"} | (set() if refused else _open(before, "everything" if known is None else ask))
     there, lines = before.pod, before.pod_log
     if isinstance(scc, Missing) and isinstance(before.scc, Found):
         scc = before.scc
     if "pod" in asked:
-        is_known = isinstance(scc, Found)
-        there = _pod(world.connect(_ACCESS).pod(target.namespace, target.pod).uid) if is_known else _WAITS
+        there = _there(world, target) if isinstance(scc, Found) else _WAITS
     if "pod_log" in asked:
         lines = _read(world, lines)
     return Gathered(_evidence(scc, there, lines), finding, target, keys, tuple(sorted(asked)), refused=refused)
+
+
+def _there(world: World, target: Target) -> Found[Pod] | Missing:
+    try:
+        return _pod(world.connect(ACCESS).pod(target.namespace, target.pod).uid)
+    except Unanswered:
+        return _NO_POD
 
 
 def _open(known: Evidence, ask: Ask) -> set[str]:
@@ -97,7 +130,7 @@ def _open(known: Evidence, ask: Ask) -> set[str]:
     if ask == "scc":
         return set()
     asked = set() if isinstance(known.pod, Found) else {"pod"}
-    if ask == "look" or isinstance(known.pod_log, Missing):
+    if ask == "look" or (isinstance(known.pod_log, Missing) and ask != "verify"):
         asked |= LATER
     return asked
 
@@ -112,13 +145,14 @@ def _read(world: World, known: Found[LogExtract] | Missing) -> Found[LogExtract]
 
 @cache
 def _nothing() -> Evidence:
-    return Evidence()
+    return Evidence(cluster=_CLUSTER)
 
 
 def _evidence(
     scc: Found[SccFinding] | Missing, there: Found[Pod] | Missing, lines: Found[LogExtract] | Missing
 ) -> Evidence:
-    return _nothing().model_copy(update={"scc": scc, "pod": there, "pod_log": lines})
+    proof = _proof(there.value.uid) if isinstance(there, Found) else NOT_ASKED
+    return _nothing().model_copy(update={"scc": scc, "pod": there, "proof": proof, "pod_log": lines})
 
 
 def confirm(_world: World, _record_id: str, found: Burst, *_: Any, **__: Any) -> Burst:
@@ -135,16 +169,20 @@ def burst(pages: Iterable[tuple[RecordedFinding, ...]], _worth: Worth) -> Burst:
     return Burst(groups, seen, frozenset(keys))
 
 
+_KEPT: Final = ("capture", "artifacts", "actions", "outcome", "decision")
+
+
 def compose(made: ModuleType, material: Material, _settings: Settings, *_: Any, **__: Any) -> Record:
     """The material at stage `gathered`, and nothing that is derived from it but when its gaps are asked again."""
     told = {"stage": "gathered", "started": material.started, "finished": None, "rounds": material.rounds}
-    told |= {"errors": material.errors, "read": material.read}
+    told |= {"errors": material.errors, "read": material.read, "traits": _TRAITS, "act": "wanted", "act_due": None}
+    kept = {name: getattr(material.old, name) for name in _KEPT} if material.old else {}
     evidence = material.evidence
     if any(isinstance(one, Missing) and one.passing for one in (evidence.scc, evidence.pod, evidence.pod_log)):
         evidence = made.settled(evidence, material.rounds, material.started, material.rounds[-1].at)
-    provenance = _TEMPLATE.provenance.model_copy(update=told)
+    provenance = TEMPLATE.provenance.model_copy(update=told)
     update = {"id": material.id, "findings": material.findings, "evidence": evidence, "provenance": provenance}
-    return _TEMPLATE.model_copy(update=update)
+    return TEMPLATE.model_copy(update=update | kept)
 
 
 def finish(made: ModuleType, record: Record, now: datetime, *_: Any, **__: Any) -> Record:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from responder import compose, pipeline
+from responder import act, compose, pipeline, removing
 from responder.errors import Busy, StaleClaim, StoreError
 from responder.finding import Finding, Target
 from responder.ports import Admission, Claim, Clock, Delivery, Records
@@ -23,7 +23,9 @@ from tests.proof.memory import MemoryRecords, Row
 from tests.proof.play import Subject, Tally, explore, sequences
 from tests.proof.schedule import Bounds, Event
 
-_SOURCES: Final = {module: Path(str(module.__file__)).read_text(encoding="utf-8") for module in (compose, pipeline)}
+SOURCES: Final = {
+    module: Path(str(module.__file__)).read_text(encoding="utf-8") for module in (compose, pipeline, act, removing)
+}
 _LOOK: Final = "while world.records.release(claim, seen):"
 _KNOWN: Final = 'if admission.kind == "duplicate" and admission.finished:'
 _KEPT: Final = 'if record is None or record.provenance.stage == "finished"'
@@ -55,19 +57,20 @@ def variant(*edits: tuple[str, str]) -> ModuleType:
     What it calls in between is the least that there can be (`light`), but for when a record is looked at again.
     """
     for old, _ in edits:
-        assert any(old in source for source in _SOURCES.values()), f"the source has changed: it has no {old!r}"
-    made, module = (_edited(one, edits) for one in (compose, pipeline))
+        assert any(old in SOURCES[one] for one in (compose, pipeline)), f"the source has changed: it has no {old!r}"
+    made, module = (edited(one, edits) for one in (compose, pipeline))
     for name, stand_in in light.parts(made).items():
         assert hasattr(module, name), f"pipeline.py has changed: it calls no {name}"
         setattr(module, name, stand_in)
     return module
 
 
-def _edited(module: ModuleType, edits: tuple[tuple[str, str], ...]) -> ModuleType:
-    source = _SOURCES[module]
+def edited(module: ModuleType, edits: tuple[tuple[str, str], ...]) -> ModuleType:
+    """The module made anew from its source, each old text that stands in it replaced."""
+    source = SOURCES[module]
     for old, new in edits:
         source = source.replace(old, new)
-    if source == _SOURCES[module] and module is compose:
+    if source == SOURCES[module] and module is compose:
         return compose
     made = ModuleType(module.__name__)
     made.__file__ = str(module.__file__)

@@ -14,12 +14,14 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final, NamedTuple, cast
 
-from responder.errors import Busy, StoreError, Unanswered
+from responder.errors import Busy, Refused, StoreError, Unanswered
 from responder.evidence import Pod, Window
 from responder.finding import Finding
 from responder.ports import (
     Access,
+    Acting,
     Around,
+    Brake,
     Clock,
     Delivery,
     Kubernetes,
@@ -28,12 +30,16 @@ from responder.ports import (
     Published,
     RecordQuery,
     Records,
+    Remover,
     World,
 )
+from responder.record import Provenance
 from tests.builders import EVENT_TIME
 from tests.doubles import Calls, FakeKubernetes, FakeLogs
 from tests.doubles import world as a_world
 from tests.proof import light
+from tests.proof.actions import MemoryActions
+from tests.proof.deeds import Deeds
 from tests.proof.judge import Judge, Violation
 from tests.proof.memory import MemoryRecords
 from tests.proof.schedule import Bounds, Choices, Crashed, Event, Schedule, Worker, paths
@@ -44,6 +50,8 @@ JUMP: Final = timedelta(minutes=5)
 LATE: Final = timedelta(minutes=16)
 """Longer than it takes until the second look."""
 AGE: Final = timedelta(minutes=61)
+_LONG: Final = 30.0
+"""Seconds that any pause takes: what is waited for comes at once here, or with another event."""
 _TICK: Final = timedelta(seconds=1)
 """Each event takes as long, so that what an earlier one was to be done by is seen to move."""
 _ROUNDS: Final = 4
@@ -57,6 +65,9 @@ _MESSAGES: Final[dict[str, tuple[str, Finding]]] = {
     "fires again": ("m-5", light.AGAIN),
     "late finding": ("m-6", light.LATE),
 }
+_TAKES: Final[dict[str, timedelta]] = {
+    "expire": JUMP, "overtaken": JUMP, "late finding": LATE, "act overtaken": LATE,
+}  # fmt: skip
 _OPENING: Final = frozenset({"finding", "other finding", "mute", "fires again"})
 """The first message of a schedule is one of these: another order of the names is the same schedule."""
 KINDS: Final[tuple[Event, ...]] = (
@@ -64,6 +75,10 @@ KINDS: Final[tuple[Event, ...]] = (
     "scc silent", "scc back", "pod replaced", "again",
 )  # fmt: skip
 SWEPT: Final[tuple[Event, ...]] = (*KINDS, "sweep", "no message", "late finding", "no quota")
+ACTED: Final[tuple[Event, ...]] = (
+    "act", "act overtaken", "other finding", "mute", "pod replaced", "brake", "scc silent", "sweep", "again",
+)  # fmt: skip
+"""What may come once a record is finished that `act` is asked to look at."""
 FEW: Final[tuple[Event, ...]] = (
     "finding", "other finding", "mute", "overtaken", "fires again", "late finding", "scc silent", "again", "sweep",
     "no message",
@@ -81,7 +96,8 @@ class Subject:
     """What is proven: a pipeline and a store, or variants of them.
 
     `early` acknowledges before the work is done. `full` asks every question of the full fake world. `swept` has the
-    sweep among the events and at the end; without it, what Pub/Sub delivers again must be enough.
+    sweep among the events and at the end; without it, what Pub/Sub delivers again must be enough. Where it is `acting`,
+    the events come after the first finding's record is finished, and its id comes by the action topic.
     """
 
     name: str
@@ -90,14 +106,17 @@ class Subject:
     early: bool = False
     full: bool = False
     swept: bool = False
+    acting: ModuleType | None = None
+    actions: Callable[[], MemoryActions] = MemoryActions
+    remover: Callable[[Play, Worker], Remover] | None = None
 
 
 @dataclass(slots=True)
 class Message:
-    """One message of the subscription."""
+    """One message of a subscription; to `act` it has a record's id alone."""
 
     id: str
-    finding: Finding
+    finding: Finding | None
     acknowledged: bool = False
 
 
@@ -119,9 +138,12 @@ class Play:
         self.schedule = Schedule(events, bounds, choices)
         self.time = EVENT_TIME + timedelta(minutes=1)
         self.store = subject.store(self.now)
-        self.silent = self.poor = False
+        self.silent = self.poor = self.was_silent = False
         self.uid = "first"
         self._messages: dict[str, Message] = {}
+        self._summoned: list[Message] = []
+        self.actions = subject.actions()
+        self.deeds = Deeds(self.actions)
         self._runs = itertools.count(1)
 
     def now(self) -> datetime:
@@ -131,10 +153,19 @@ class Play:
     def play(self) -> None:
         """All events, then whatever Pub/Sub and the sweep still bring; Violation where a rule was broken."""
         try:
+            if self._subject.acting:
+                self._in_peace("finding")
             self.schedule.play(self.begin)
             self._settle()
         finally:
             self.store.close()
+
+    def _in_peace(self, event: Event) -> None:
+        self.schedule.free = True
+        worker = self.begin(event)
+        if worker is not None:
+            self._alone(worker)
+        self.schedule.free = False
 
     def _settle(self) -> None:
         self.silent = self.poor = False
@@ -163,12 +194,23 @@ class Play:
         else:
             raise Violation("I1 a record never comes to its end")
         self.judge.settled(self.store, 0)
+        if self._subject.acting:
+            stood = self.schedule.faults or self.actions.pulled or self.uid == "second" or self.was_silent
+            for line in self.store.list(RecordQuery()):
+                self.deeds.settled(self.store, line.id, must=not stood)
 
     def _swept(self) -> bool:
         """Whether the sweep has left nothing that is due."""
         if self._subject.swept:
             self._alone(self._worker("sweep", self._sweep))
-        return not self.store.due(self.time)
+        for message in [one for one in self._summoned if not one.acknowledged]:
+            self._alone(self._acted(message))
+        left = self._subject.acting and any(line.act == "wanted" for line in self._lines())
+        return not left and not self.store.due(self.time)
+
+    def _lines(self) -> Iterator[Provenance]:
+        found = (self.store.load(line.id) for line in self.store.list(RecordQuery()))
+        return (one.provenance for one in found if one is not None)
 
     def _alone(self, worker: Worker) -> None:
         try:
@@ -180,7 +222,7 @@ class Play:
 
     def begin(self, event: Event) -> Worker | None:
         """What the event does, or the worker that it starts."""
-        self.time += {"expire": JUMP, "overtaken": JUMP, "late finding": LATE}.get(event, _TICK)
+        self.time += _TAKES.get(event, _TICK)
         if event in _MESSAGES:
             message_id, finding = _MESSAGES[event]
             message = self._messages.setdefault(message_id, Message(message_id, finding))
@@ -188,10 +230,15 @@ class Play:
             return self._delivered(message)
         if event in {"again", "sweep"}:
             return self._worker(event, self._ask_again if event == "again" else self._sweep)
+        if event in {"act", "act overtaken"}:
+            return self._acted(self._summoned[0]) if self._summoned else None
         if event == "no message":
             self._published(light.OTHER)
+        elif event == "brake":
+            self.actions.set_brake(Brake(on=True, project="", why="stop", by="lead@acme.example", at=self.time))
         if event in {"scc silent", "scc back"}:
             self.silent = event == "scc silent"
+            self.was_silent |= self.silent
         elif event == "no quota":
             self.poor = True
         elif event == "pod replaced":
@@ -207,9 +254,36 @@ class Play:
     def _delivered(self, message: Message) -> Worker:
         return self._worker(message.id, lambda worker: self._respond(worker, message))
 
+    def _acted(self, message: Message) -> Worker:
+        return self._worker("act", lambda worker: self._act(worker, message))
+
+    def _act(self, worker: Worker, message: Message) -> None:
+        assert self._subject.acting is not None
+        world = replace(self._world(worker), act=self._acting(worker, message.id), summons=None)
+        if self._ended_well(partial(self._subject.acting.act, world, message.id)):
+            self._acknowledge(worker, message)
+
+    def _acting(self, worker: Worker, record_id: str) -> Acting:
+        remover = (self._subject.remover or InCluster)(self, worker)
+        worker.record_id = record_id
+        actions = cast("Any", _Actions(self, worker))
+        collector: Any = self.deeds.entered.add
+        return Acting(
+            actions=actions,
+            evidence=cast("Any", None),
+            collect=lambda _: self.schedule.call(worker, "capture", lambda: collector),
+            remove=lambda _: remover,
+            identity="act",
+            sleep=self._slept,
+        )
+
+    def _slept(self, seconds: float) -> None:
+        self.time += timedelta(seconds=max(seconds, _LONG))
+
     def _respond(self, worker: Worker, message: Message) -> None:
         if self._subject.early:
             self._acknowledge(worker, message)
+        assert message.finding is not None
         delivery = Delivery(data=message.id.encode(), message_id=message.id, received=self.time)
         if self._ended_well(lambda: self._subject.pipeline.respond(self._world(worker), message.finding, delivery)):
             self._acknowledge(worker, message)
@@ -236,6 +310,8 @@ class Play:
     def _acknowledge(self, worker: Worker, message: Message) -> None:
         def effect() -> None:
             message.acknowledged = True
+            if message.finding is None:
+                return
             others = sum(not one.acknowledged for one in self._messages.values())
             self.judge.acknowledged(message.finding, others, self.store, swept=self._subject.swept)
 
@@ -247,7 +323,13 @@ class Play:
         whole, _ = _WORLD if not self._subject.full else a_world(light.FIRST)
         records = cast("Any", _Records(self, worker))
         logs = _Logs(self)
-        return replace(whole, records=records, scc=_Scc(self, worker), logs=logs, connect=_Cluster(self), now=self.now)
+        summons = _Summons(self, worker) if self._subject.acting else None
+        scc, cluster = _Scc(self, worker), _Cluster(self)
+        return replace(whole, records=records, scc=scc, logs=logs, connect=cluster, now=self.now, summons=summons)
+
+    def summoned(self, record_id: str) -> None:
+        """The id of a record was sent to the action topic."""
+        self._summoned.append(Message(record_id, None))
 
     def around(self) -> Around:
         """What SCC has: all findings, or no answer."""
@@ -311,6 +393,8 @@ class _Cluster(FakeKubernetes):
         return self
 
     def pod(self, namespace: str, name: str) -> Pod:
+        if not self._play.uid:
+            raise Unanswered("not_found", "there is no pod of that name")
         self._play.judge.pods.add(self._play.uid)
         return light.pod(self._play.uid).model_copy(update={"namespace": namespace, "name": name})
 
@@ -345,9 +429,72 @@ class _Records:
 
     def watch_save(self, _saved: Any, record: Any, claim: Any) -> None:
         self._play.judge.saved(record, claim, self._play.time)
+        self._play.deeds.saved(record, self._play.uid)
 
     def watch_release(self, kept: Any, claim: Any, _seen: Any) -> None:
         self._play.judge.released(claim, kept=kept)
+
+
+class _Summons:
+    def __init__(self, play: Play, worker: Worker) -> None:
+        self._play = play
+        self._worker = worker
+
+    def summon(self, record_id: str) -> None:
+        self._play.schedule.call(self._worker, "summon", lambda: self._play.summoned(record_id))
+
+
+class _Actions:
+    """The action store as one worker has it."""
+
+    def __init__(self, play: Play, worker: Worker) -> None:
+        self._play = play
+        self._worker = worker
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self._play.actions, name)
+        if name not in {"brake", "intend", "send", "settle"}:
+            return method
+        return lambda *args: self._play.schedule.call(self._worker, name, lambda: method(*args))
+
+
+class InCluster:
+    """The API server as one worker has it: it ends the pod that has the name, if it has the UID."""
+
+    def __init__(self, play: Play, worker: Worker) -> None:
+        self._play = play
+        self._worker = worker
+
+    def rehearse(self, _namespace: str, _name: str, *, uid: str, grace_seconds: int, method: str = "delete") -> None:
+        """A dry run."""
+        assert grace_seconds
+        assert method == "delete"
+
+        def effect() -> None:
+            self._play.deeds.rehearsed(self._worker.name)
+            self._is_there(uid)
+
+        self._play.schedule.call(self._worker, "rehearse", effect)
+
+    def delete(self, _namespace: str, _name: str, *, uid: str, grace_seconds: int) -> None:
+        """The pod ends at once."""
+        assert grace_seconds
+
+        def effect() -> None:
+            self._play.deeds.requested(self._worker.name, uid, self._play.store, self._worker.record_id)
+            self._is_there(uid)
+            ended, self._play.uid = self._play.uid, ""
+            self._play.deeds.deleted(ended)
+
+        self._play.schedule.call(self._worker, "delete", effect)
+
+    def evict(self, *_: Any, **__: Any) -> None:
+        """Never, by this policy."""
+        raise Violation("I3 the policy deletes, and an eviction was asked for")
+
+    def _is_there(self, uid: str) -> None:
+        if uid != self._play.uid:
+            raise Refused("not_found", "the pod of that name has another UID, or there is none")
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -359,6 +506,14 @@ def sequences(events: int, kinds: tuple[Event, ...] = KINDS) -> Iterator[tuple[E
         for sequence in itertools.product(kinds, repeat=length):
             first = next((event for event in sequence if event in _MESSAGES), None)
             if first in _OPENING:
+                yield sequence
+
+
+def after_a_record(events: int, kinds: tuple[Event, ...] = ACTED) -> Iterator[tuple[Event, ...]]:
+    """Every sequence of at most so many events in which `act` is asked."""
+    for length in range(1, events + 1):
+        for sequence in itertools.product(kinds, repeat=length):
+            if {"act", "act overtaken"} & set(sequence):
                 yield sequence
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
-from responder.errors import StoreError, Unanswered
+from responder.errors import StoreError, Unanswered, Unconfirmed
 from tests.proof.judge import Violation
 
 Event = Literal[
@@ -31,14 +31,20 @@ Event = Literal[
     "pod replaced",  # another pod has the name from now on
     "again",  # a person has the record's gaps asked again
     "sweep",  # what is due, and what SCC has and the store has not
+    "act",  # the id of a record comes by the action topic, or comes again
+    "act overtaken",  # the clock jumps over every lease, and then the same
+    "brake",  # the brake is pulled, and stays on
     "no message",  # another finding of the container, of which no message ever comes
 ]
 Fault = Literal["crash", "error", "lost"]
 """The worker is gone before the call; the call fails and did nothing; it did its work and the reply is lost."""
 
 T = TypeVar("T")
-_EFFECTS: Final = frozenset({"admit", "claim", "renew", "save", "release", "count"})
-_SCC: Final = frozenset({"scc", "listed"})
+_EFFECTS: Final = frozenset(
+    {"admit", "claim", "renew", "save", "release", "count", "intend", "send", "settle", "delete"}
+)
+_SCC: Final = frozenset({"scc", "listed", "summon", "capture"})
+_REQUESTS: Final = frozenset({"rehearse", "delete"})
 _NO_SWITCH: Final = frozenset({"count", "load", "listed", "unknown"})
 """Before these nothing of another worker can matter that does not matter before the next call as well."""
 
@@ -97,6 +103,12 @@ def paths() -> Iterator[Choices]:
         given = choices.next()
 
 
+def _error(name: str, what: str) -> Exception:
+    if name in _REQUESTS:
+        return Unconfirmed(f"planned: {what}")
+    return Unanswered("unavailable", "planned") if name in _SCC else StoreError(f"planned: {what}")
+
+
 @dataclass(eq=False, slots=True)
 class Worker:
     """One run of the function: it has the baton, or waits for it."""
@@ -104,6 +116,7 @@ class Worker:
     name: str
     work: Callable[[Worker], None]
     dead: bool = False
+    record_id: str = ""
     baton: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -180,7 +193,7 @@ class Schedule:
             worker.dead = True
             raise Crashed
         if fault == "error":
-            raise Unanswered("unavailable", "planned") if name in _SCC else StoreError("planned: nothing was done")
+            raise _error(name, "nothing was done")
         try:
             result = effect()
         except Violation as error:
@@ -188,7 +201,7 @@ class Schedule:
             self.broken = error
             raise
         if fault == "lost":
-            raise StoreError("planned: it was done, and the reply is lost")
+            raise _error(name, "it was done, and the reply is lost")
         return result
 
     def _decide(self, worker: Worker, name: str) -> Fault | None:

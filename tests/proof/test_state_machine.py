@@ -8,14 +8,17 @@ import pytest
 from responder import pipeline
 from responder.ports import Clock, Records
 from responder.stores.sqlite import SqliteRecords
+from tests.proof import mutants_act
 from tests.proof.memory import MemoryRecords
 from tests.proof.mutants import Mutant, mutants, variant
+from tests.proof.mutants_act import acting
 from tests.proof.play import FEW, Subject, Tally, explore, sequences
 from tests.proof.schedule import Bounds, Choices, Event, paths
 from tests.stores.contract import RecordsContract, Watch
 
 LIGHT = variant()
-MISTAKES = tuple(mutants())
+ANSWERS = Subject(name="act", pipeline=LIGHT, acting=acting(LIGHT), swept=True)
+MISTAKES = (*mutants(), *mutants_act.mutants())
 ONE_BY_ONE = Bounds(switches=0, nested=False)
 
 
@@ -49,6 +52,18 @@ class TestWithTheSweep:
         subject = Subject(name="product", pipeline=LIGHT, swept=True)
         order: tuple[Event, ...] = ("finding", "other finding", "mute")
         held(explore(subject, ONE_BY_ONE, [order]), at_least=40)
+
+
+class TestAct:
+    """After a record is finished: its id comes by the action topic, and the pod is entered and ended at most once."""
+
+    @pytest.mark.parametrize("second", ["act", "act overtaken", "pod replaced", "brake"])
+    def test_no_schedule_of_an_answer_and_an_event_breaks_a_rule(self, second: Event) -> None:
+        held(explore(ANSWERS, Bounds(), [("act", second)]), at_least=400)
+
+    def test_a_fault_at_every_call_of_two_events_one_by_one_breaks_no_rule(self) -> None:
+        orders: list[tuple[Event, ...]] = [(one, "act") for one in ("other finding", "scc silent", "again", "mute")]
+        held(explore(ANSWERS, ONE_BY_ONE, orders), at_least=200)
 
 
 class TestMistakes:
