@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from responder import pipeline
 from responder.ports import Clock, Records
 from responder.stores.sqlite import SqliteRecords
 from tests.proof import mutants_act
+from tests.proof.long import jobs, played
 from tests.proof.memory import MemoryRecords
 from tests.proof.mutants import Mutant, mutants, variant
 from tests.proof.mutants_act import acting
@@ -100,6 +103,14 @@ class TestOnRealParts:
             return SqliteRecords(tmp_path / f"{next(names)}.db", now=now)
 
         held(explore(Subject(name="sqlite", pipeline=LIGHT, store=store), ONE_BY_ONE, [order]), at_least=30)
+
+
+class TestLongProof:
+    def test_its_parts_are_played_in_processes_of_their_own(self) -> None:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            text, is_right = pool.submit(played, 2, len(jobs(2)) - 1).result()
+        assert is_right
+        assert ", 0 violations in " in text
 
 
 class TestExplorer:
