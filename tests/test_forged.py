@@ -376,3 +376,27 @@ def test_every_view_shows_a_forged_finding_with_its_mark_and_heads_nothing_with_
         assert "forged" not in head
         assert "kworker" in head
     assert "forged" not in json.dumps(ocsf_parts.evidences(record))
+
+
+def test_what_respond_had_to_say_is_carried_through_act(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        publish(here, forged())
+        old = here.record
+        told = "7 more kinds of commands, which say less than these, are counted in one of them"
+        provenance = old.provenance.model_copy(update={"errors": (*old.provenance.errors, told)})
+        outside = here.world
+
+        class Said:
+            """The store, whose record has one more thing to say."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(outside.records, name)
+
+            def load(self, record_id: str) -> Record | None:
+                found = outside.records.load(record_id)
+                return found and found.model_copy(update={"provenance": provenance})
+
+        done = act.act(replace(outside, records=Said()), here.id)
+        assert done is not None
+        assert told in done.provenance.errors
+        assert [error for error in done.provenance.errors if FORGED in error] == [old.provenance.errors[0]]
