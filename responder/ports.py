@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from responder.evidence import (
@@ -344,6 +344,12 @@ class Limit:
     within: timedelta
 
 
+OPEN_FOR: Final = timedelta(minutes=80)
+"""How long an intent may yet leave: the hour of its limits, and the time in which a late worker may yet send."""
+
+ANOTHER_IS_OPEN: Final = "another pod of this workload is being answered"
+SAME_WAS_SENT: Final = "this workload with this image was answered before"
+
 IntentState = Literal["intended", "sent", "settled"]
 """`intended`: nothing has left us. `sent`: the request may have left; never sent again. `settled`: it was seen."""
 
@@ -394,9 +400,11 @@ class Actions(Protocol):
         """Every act on a brake, oldest first."""
 
     def intend(self, intent: Intent, limits: Sequence[Limit]) -> Intended | str:
-        """Keep the intent once, in one step with the count of its limits: the intent, or which limit is used up.
+        """Keep the intent once, in one step with the count of its limits: the intent, or why it is not kept.
 
-        An intent of that key that is there already is returned as it stands, whatever the limits say.
+        An intent of that key that is there already is returned as it stands, whatever the limits say. Else the limit
+        that is used up is named; SAME_WAS_SENT where another one of this workload and image was sent, and not settled
+        as failed or gone; ANOTHER_IS_OPEN where one of this workload, younger than OPEN_FOR, is not settled.
         """
 
     def intent(self, key: str) -> Intended | None:
@@ -409,7 +417,10 @@ class Actions(Protocol):
         """What was seen; the state becomes `settled` where the outcome is one that does not change any more."""
 
     def answered(self, workload: str, image_digest: str) -> str:
-        """Key of an intent that was sent for this workload with this image, empty where there is none."""
+        """Key of an intent that was sent for this workload with this image, empty where there is none.
+
+        One that is settled as failed or gone did nothing, and answers nothing.
+        """
 
     def intents(self, project: str = "", limit: int = 100) -> tuple[Intended, ...]:
         """The latest, newest first."""

@@ -12,7 +12,20 @@ from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
 from responder.evidence import Found, Pod
 from responder.looking import MAY_YET_SEND, STILL_RUNS, look
 from responder.policy import ProjectPolicy
-from responder.ports import Access, Acting, Brake, Claim, Intended, Intent, Kubernetes, Limit, Remover, World
+from responder.ports import (
+    ANOTHER_IS_OPEN,
+    SAME_WAS_SENT,
+    Access,
+    Acting,
+    Brake,
+    Claim,
+    Intended,
+    Intent,
+    Kubernetes,
+    Limit,
+    Remover,
+    World,
+)
 from responder.record import FINAL, Action, Outcome, OutcomeKind, Record
 from responder.watching import compiles_again, replacement
 
@@ -74,6 +87,9 @@ def _ready(world: World, acting: Acting, record: Record, project: ProjectPolicy)
     now, decision = world.now(), record.decision
     intended = acting.actions.intend(_intent(record, now), _limits(project))
     if isinstance(intended, str):
+        if intended in {ANOTHER_IS_OPEN, SAME_WAS_SENT}:
+            # What becomes of the other one decides: it may be refused, and then this one's turn comes.
+            raise _NotNowError(intended, again=intended == ANOTHER_IS_OPEN)
         raise _NotNowError(f"the limit is used up: {intended}")
     if intended.state == "intended" and now - intended.intent.at >= _HOUR:
         # It was counted in an hour that is over. Were all of those sent once they can be, no limit would hold.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,14 @@ from typing import Any
 import pytest
 
 from lab.scenario import load
-from responder import act, pipeline, removing, wiring
+from responder import act, notification, pipeline, removing, wiring
 from responder.capture import custody, seizing
 from responder.errors import Refused, StoreError, Unanswered
 from responder.evidence import Found, Missing
 from responder.policy import NONE
-from responder.ports import Brake, Intended, Intent, World
+from responder.ports import ANOTHER_IS_OPEN, Brake, Delivery, Intended, Intent, RecordQuery, World
 from responder.record import Record
-from tests.scene import APPROVE, AUTO, SCENARIOS, Scene, needs_kubelet, scene
+from tests.scene import APPROVE, AUTO, POD, SCENARIOS, Scene, needs_kubelet, scene
 from tests.test_act import fault, with_pod
 
 HELD_BY_A_FINALIZER = with_pod(finalizer="acme.example/hold", finalized_after=120)
@@ -191,6 +193,92 @@ def test_what_waited_longer_than_its_limits_hour_is_not_made_up_for(tmp_path: Pa
         (intended,) = actions(here).of_record(here.id)
         assert isinstance(intended, Intended)
         assert (intended.sent_at is not None) is ends
+
+
+OTHER = POD[:-5] + "aaaaa"
+SEVERAL = AUTO | {"least_verdict": '"suspicious"', "ready_replicas": "2", "per_hour": "{workload = 5}"}
+
+
+def with_a_second_pod(here: Scene) -> str:
+    """One more record: the finding once more, with an id of its own, of another pod of the same workload."""
+    text = json.dumps(here.lab.notification).replace(POD, OTHER)
+    data = text.replace(here.record.findings[0].key.rpartition("/")[2], "f" * 32).encode()
+    finding = notification.read(data)
+    assert finding is not None
+    pipeline.respond(wiring.world(), finding, Delivery(data=data, message_id="2", received=here.lab.now()))
+    return next(one.id for one in wiring.store().list(RecordQuery()) if one.subject.pod == OTHER)
+
+
+def two_pods() -> dict[str, Any]:
+    """The scenario with a second pod of the first one's workload, and its finding."""
+    made = load(SCENARIOS / "attack-web-pod.yaml").model_dump()
+    (cluster,) = made["clusters"]
+    first = next(pod for pod in cluster["pods"] if pod["name"] == POD)
+    text = (SCENARIOS / "attack-web-pod.notification.json").read_text()
+    key = json.loads(text)["finding"]["name"].rpartition("/")[2]
+    both = [text, text.replace(POD, OTHER).replace(key, "f" * 32)]
+    return {
+        "clusters": [cluster | {"pods": [*cluster["pods"], first | {"name": OTHER, "uid": ""}]}],
+        "findings": [{"like": "nothing", "data": json.loads(one)} for one in both],
+    }
+
+
+def meanwhile(here: Scene, do: Callable[[], None]) -> World:
+    """A world in which `do` happens within the rehearsal, once."""
+    world, done = here.world, list[bool]()
+    assert world.act is not None
+    opened: Any = world.act.remove
+
+    def remove(access: Any) -> Any:
+        remover = opened(access)
+
+        def rehearse(*args: Any, **more: Any) -> None:
+            if not done:
+                done.append(True)
+                do()
+            remover.rehearse(*args, **more)
+
+        return Instead(remover, rehearse=rehearse)
+
+    return dataclasses.replace(world, act=dataclasses.replace(world.act, remove=remove))
+
+
+def refusing(here: Scene, error: Exception) -> World:
+    """A world in which the request itself is refused, and its rehearsal is not."""
+    world = here.world
+    assert world.act is not None
+    opened: Any = world.act.remove
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise error
+
+    remove: Any = lambda access: Instead(opened(access), delete=refuse, evict=refuse)  # noqa: E731 - one use
+    return dataclasses.replace(world, act=dataclasses.replace(world.act, remove=remove))
+
+
+def test_of_two_pods_of_one_workload_that_two_workers_answer_at_once_one_is_deleted(tmp_path: Path) -> None:
+    with scene(tmp_path, SEVERAL, changes=two_pods()) as here:
+        other, seen = with_a_second_pod(here), list[Record | None]()
+        first = acted(meanwhile(here, lambda: seen.append(act.act(here.world, other))), here)
+        (second,) = seen
+        assert second is not None
+        assert (first.outcome.kind, here.deletes()) == ("deleted", [here.uid])
+        # The other one's turn comes again, and then its guard says why not.
+        assert (second.outcome.detail, second.provenance.act) == (f"not done yet: {ANOTHER_IS_OPEN}", "wanted")
+        here.lab.advance(timedelta(minutes=1))
+        over = act.act(here.world, other)
+        assert over is not None
+        assert (over.decision.kind, over.provenance.act, len(here.deletes())) == ("hold", "done", 1)
+        assert any(reason.startswith("not-answered-before") for reason in over.decision.reasons)
+
+
+def test_a_pod_that_could_not_be_deleted_does_not_stand_before_the_next_one_of_its_workload(tmp_path: Path) -> None:
+    with scene(tmp_path, SEVERAL, changes=two_pods()) as here:
+        other = with_a_second_pod(here)
+        assert acted(refusing(here, Refused("denied", "no right to it")), here).outcome.kind == "failed"
+        done = act.act(here.world, other)
+        assert done is not None
+        assert (done.outcome.kind, len(here.deletes())) == ("deleted", 1), done.decision.reasons
 
 
 # --- two records of one pod, and what only act may touch --------------------------------------------------------------

@@ -6,6 +6,7 @@ Apart from the records' database, which `respond` and `sweep` write. What lies w
     brake_acts/{hash}-{n}              an act on it; made once, never changed
     intents/{hash of the key}          the head: what is about to be done, and its state
     intents/{hash}/steps/{n}           a step that it took; made once, never changed
+    workloads/{hash of the workload}   key of the intent of its that was kept last: at most this one is open
     limits/{hash of the scope}         when the latest intents of a project, namespace or workload were kept
     approvals/{hash of the binding}    a question, its answer, and what it was spent on
     approvals/{hash}/acts/{n}          an answer, or its use; made once, never changed
@@ -24,6 +25,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import StoreError
+from responder.ports import ANOTHER_IS_OPEN, SAME_WAS_SENT
 from responder.record import FINAL
 from responder.stores import actions_words as words
 from responder.stores.firestore_calls import Asked, Change, Conflict, Create, Database, Path, Row, Write
@@ -108,7 +110,7 @@ class FirestoreActions:
     # --- intents ------------------------------------------------------------------------------------------------------
 
     def intend(self, intent: Intent, limits: Sequence[Limit]) -> Intended | str:
-        """Keep the intent once, in one commit with the count of its limits: the intent, or which limit is used up."""
+        """Keep the intent once, in one commit with the count of its limits: the intent, or why it is not kept."""
         path, at = _intent_path(intent.key), stamp(intent.at)
         head = {
             **words.written(intent),
@@ -123,12 +125,31 @@ class FirestoreActions:
             found = self.intent(intent.key)
             if found is not None:
                 return found
+            turn = self._turn(intent)
+            if self.answered(intent.workload, intent.image_digest):
+                return SAME_WAS_SENT
             counts = self._counts(intent, limits)
             if isinstance(counts, str):
                 return counts
-            if self._commit(*own, *counts):
+            if turn is None:
+                return ANOTHER_IS_OPEN
+            if self._commit(*own, *counts, turn):
                 return self._there(intent.key)
         raise AssertionError  # unreachable: `rounds` raises StoreError
+
+    def _turn(self, intent: Intent) -> Write | None:
+        """What makes this intent the last of its workload; None where the one that is the last now is open.
+
+        Read before it is asked what was sent: whoever intends in between makes the commit fail.
+        """
+        path = ("workloads", name_of(intent.project, intent.workload))
+        row, key = self._database.get(path), clean(intent.key)
+        if row is None:
+            return Create(path, {"key": key})
+        last = self._database.get(_intent_path(row.data["key"]))
+        if words.is_open(last.data if last else None, intent.key, intent.at):
+            return None
+        return Change(path, row, {"key": key})
 
     def _counts(self, intent: Intent, limits: Sequence[Limit]) -> list[Write] | str:
         """What keeps the intent's time in each of its scopes, or which limit is used up."""
@@ -172,6 +193,8 @@ class FirestoreActions:
                 return
             state = "settled" if outcome in FINAL else head.data["state"]
             data = {"state": state, "outcome": short(outcome), "written": mark}
+            if state == "settled" and outcome in words.NOTHING_WAS_DONE:
+                data["answers"] = ""
             if self._commit(*_stepped(path, head, data, words.seen_step(state, outcome, detail, now))):
                 return
 

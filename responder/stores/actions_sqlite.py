@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import StoreError
+from responder.ports import ANOTHER_IS_OPEN, SAME_WAS_SENT
 from responder.record import FINAL
 from responder.stores import actions_words as words
 from responder.stores.file import File
@@ -147,14 +148,19 @@ class SqliteActions:
     # --- intents ------------------------------------------------------------------------------------------------------
 
     def intend(self, intent: Intent, limits: Sequence[Limit]) -> Intended | str:
-        """Keep the intent once, in one step with the count of its limits: the intent, or which limit is used up."""
+        """Keep the intent once, in one step with the count of its limits: the intent, or why it is not kept."""
         with self._file.transaction() as db:
             found = _intended(db, intent.key)
             if found is not None:
                 return found
+            if db.execute(_ANSWERED, (clean(intent.workload), clean(intent.image_digest))).fetchone():
+                return SAME_WAS_SENT
             full = next((limit for limit in limits if _count(db, intent, limit) >= limit.most), None)
             if full is not None:
                 return words.used_up(full)
+            latest = db.execute(_LATEST, (clean(intent.project), clean(intent.workload))).fetchall()
+            if any(words.is_open(_named(_LATEST_NAMES, row), intent.key, intent.at) for row in latest):
+                return ANOTHER_IS_OPEN
             _insert(db, "intents", words.written(intent))
             _step(db, intent.key, words.intended_step(intent))
             return _there(db, intent.key)
@@ -267,8 +273,13 @@ class SqliteActions:
 
 
 _ANSWERED: Final = (
-    "SELECT key FROM intents WHERE workload = ? AND image_digest = ? AND sent_at IS NOT NULL"
-    " ORDER BY sent_at, seq LIMIT 1"
+    "SELECT key FROM intents WHERE workload = ? AND image_digest = ? AND sent_at IS NOT NULL"  # noqa: S608 - our own words
+    f" AND NOT (state = 'settled' AND outcome IN {words.NOTHING_WAS_DONE}) ORDER BY sent_at, seq LIMIT 1"
+)
+_LATEST_NAMES: Final = ("key", "state", "at")
+_LATEST: Final = (
+    f"SELECT {', '.join(_LATEST_NAMES)} FROM intents WHERE project = ? AND workload = ?"  # noqa: S608 - our own names
+    " AND state != 'settled'"
 )
 _COLUMNS: Final = {"project": ("project",), "namespace": ("project", "namespace"), "workload": ("project", "workload")}
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from responder.errors import Refused, StoreError
-from responder.ports import Approval, Brake, Intended, Intent
-from responder.stores.words import clean, short, stamp
+from responder.ports import OPEN_FOR, Approval, Brake, Intended, Intent
+from responder.stores.words import clean, shifted, short, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,17 @@ def scope_of(intent: Intent, limit: Limit) -> tuple[str, ...]:
 def used_up(limit: Limit) -> str:
     """Why an intent was not kept: `project: 3 within 60 minutes`."""
     return f"{limit.scope}: {limit.most} within {limit.within.total_seconds() / 60:g} minutes"
+
+
+NOTHING_WAS_DONE: Final = ("failed", "gone")
+"""Outcomes of intents that answer nothing: the next pod of the workload may follow."""
+
+
+def is_open(row: Mapping[str, Any] | None, key: str, now: datetime) -> bool:
+    """Whether another intent, as it is kept, may yet leave or is not settled yet."""
+    if row is None or row["key"] == clean(key) or row["state"] == "settled":
+        return False
+    return bool(row["at"] > shifted(now, -OPEN_FOR))
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------

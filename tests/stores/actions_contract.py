@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from responder.errors import Refused
-from responder.ports import Actions, Approval, Brake, Intended, Intent, Limit
+from responder.ports import ANOTHER_IS_OPEN, OPEN_FOR, SAME_WAS_SENT, Actions, Approval, Brake, Intended, Intent, Limit
 from responder.stores.actions import opened_actions
 from tests.stores.racing import race
 
@@ -92,6 +92,18 @@ def approved(actions: Actions, binding: str = "b-1", **changes: Any) -> Approval
 def _intend_it(store: Actions, n: int) -> tuple[str, str]:
     found = kept(store.intend(an_intent(0, record_id=f"r-{n}"), THREE))
     return found.intent.record_id, found.state
+
+
+def _begin_one_of_a_workload(store: Actions, n: int) -> bool:
+    return isinstance(store.intend(an_intent(n, owner=7, image_digest="sha256:aa"), ()), Intended)
+
+
+def _insist(store: Actions, n: int) -> bool:
+    """Each tries until one of them was sent."""
+    intent = an_intent(n, owner=7, image_digest="sha256:aa")
+    while (found := store.intend(intent, ())) == ANOTHER_IS_OPEN:
+        time.sleep(0.01)
+    return isinstance(found, Intended) and store.send(intent.key, NOW)
 
 
 def _send_it(store: Actions, _n: int) -> bool:
@@ -237,6 +249,7 @@ class ActionsContract:
         limits = (Limit(scope=scope, most=1, within=HOUR),)
         kept(actions.intend(an_intent(0, owner=7), limits))
         assert actions.intend(an_intent(1, owner=7), limits) == f"{scope}: 1 within 60 minutes"
+        actions.settle(an_intent(0).key, "failed", "denied", NOW)
         kept(actions.intend(an_intent(2, owner=7, **{other: "another"}), limits))
 
     def test_a_namespace_of_the_same_name_in_another_project_is_another(self, actions: Actions) -> None:
@@ -281,6 +294,65 @@ class ActionsContract:
         assert [(one.intent.pod, one.state) for one in found] == [("pod-2", "intended"), ("pod-1", "sent")]
         assert [one.sent_at for one in found] == [None, NOW + HOUR]
         assert actions.of_record("nobody") == ()
+
+    # --- one pod of a workload at a time ------------------------------------------------------------------------------
+
+    def test_a_workload_has_one_open_intent_and_the_next_one_waits_until_it_is_settled(self, actions: Actions) -> None:
+        first = began(actions, 0, owner=7)
+        for _ in range(2):
+            assert actions.intend(an_intent(1, owner=7), THREE) == ANOTHER_IS_OPEN
+        kept(actions.intend(an_intent(2), THREE))
+        kept(actions.intend(an_intent(3, owner=7, project="another"), THREE))
+        actions.send(first, minutes(1))
+        assert actions.intend(an_intent(1, owner=7, at=minutes(2)), THREE) == ANOTHER_IS_OPEN
+        actions.settle(first, "deleted", "404", minutes(3))
+        assert kept(actions.intend(an_intent(1, owner=7, at=minutes(4)), THREE)).state == "intended"
+        assert kept(actions.intend(an_intent(0, owner=7), THREE)).outcome == "deleted"
+
+    def test_what_is_not_counted_because_another_is_open_takes_nothing_of_a_limit(self, actions: Actions) -> None:
+        kept(actions.intend(an_intent(0, owner=7), THREE))
+        for n in range(1, 9):
+            assert actions.intend(an_intent(n, owner=7), THREE) == ANOTHER_IS_OPEN
+        assert [isinstance(actions.intend(an_intent(n), THREE), Intended) for n in range(10, 13)] == [True, True, False]
+
+    @pytest.mark.parametrize("outcome", ["deleted", "replaced"])
+    def test_of_one_workload_and_image_none_is_intended_after_one_was_sent(
+        self, actions: Actions, outcome: str
+    ) -> None:
+        same: dict[str, Any] = {"owner": 7, "image_digest": "sha256:aa"}
+        first = began(actions, 0, **same)
+        actions.send(first, NOW)
+        assert actions.intend(an_intent(1, **same), ()) == SAME_WAS_SENT
+        actions.settle(first, outcome, "seen", minutes(1))
+        assert actions.intend(an_intent(1, at=minutes(9999), **same), ()) == SAME_WAS_SENT
+        kept(actions.intend(an_intent(2, owner=7), ()))
+
+    @pytest.mark.parametrize("outcome", ["failed", "gone"])
+    @pytest.mark.parametrize("is_sent", [False, True])
+    def test_where_nothing_was_done_the_next_one_may_follow(
+        self, actions: Actions, outcome: str, is_sent: bool
+    ) -> None:
+        same: dict[str, Any] = {"owner": 7, "image_digest": "sha256:aa"}
+        first = began(actions, 0, **same)
+        if is_sent:
+            actions.send(first, NOW)
+        actions.settle(first, outcome, "refused", minutes(1))
+        assert actions.answered(an_intent(0, **same).workload, "sha256:aa") == ""
+        second = began(actions, 1, at=minutes(2), **same)
+        actions.send(second, minutes(2))
+        assert actions.answered(an_intent(0, **same).workload, "sha256:aa") == second
+
+    def test_one_that_was_never_sent_is_not_waited_for_once_it_cannot_leave_any_more(self, actions: Actions) -> None:
+        began(actions, 0, owner=7)
+        assert actions.intend(an_intent(1, owner=7, at=NOW + OPEN_FOR - INSTANT), ()) == ANOTHER_IS_OPEN
+        kept(actions.intend(an_intent(1, owner=7, at=NOW + OPEN_FOR), ()))
+        assert actions.intend(an_intent(2, owner=7, at=NOW + OPEN_FOR), ()) == ANOTHER_IS_OPEN
+
+    def test_of_many_threads_with_pods_of_one_workload_one_begins(self, actions: Actions) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda n: actions.intend(an_intent(n, owner=7), ()), range(16)))
+        assert [one for one in found if isinstance(one, str)] == [ANOTHER_IS_OPEN] * 15
+        assert len(actions.intents()) == 1
 
     # --- sending and settling -----------------------------------------------------------------------------------------
 
@@ -345,7 +417,7 @@ class ActionsContract:
 
     def test_of_two_that_were_sent_for_one_image_the_first_is_named(self, actions: Actions) -> None:
         same: dict[str, Any] = {"owner": 7, "image_digest": "sha256:aa"}
-        late, early = began(actions, 1, **same), began(actions, 2, **same)
+        late, early = began(actions, 1, at=NOW - OPEN_FOR, **same), began(actions, 2, **same)
         actions.send(late, minutes(2))
         actions.send(early, minutes(1))
         assert actions.answered(an_intent(1, **same).workload, "sha256:aa") == early
@@ -471,6 +543,20 @@ class ActionsContract:
         store = opened_actions(place)
         assert [one.intent.record_id for one in store.intents()] == [found[0][0]]
         store.close()
+
+    @pytest.mark.slow
+    def test_of_eight_processes_with_pods_of_one_workload_one_begins(self, actions: Actions, place: str) -> None:
+        assert sorted(race(place, opened_actions, _begin_one_of_a_workload)) == [False] * 7 + [True]
+        assert len(actions.intents()) == 1
+
+    @pytest.mark.slow
+    def test_of_eight_processes_that_insist_one_answers_a_workload_and_its_image(
+        self, actions: Actions, place: str
+    ) -> None:
+        began(actions, 99, owner=7)
+        actions.settle(an_intent(99).key, "failed", "denied", NOW)
+        assert sorted(race(place, opened_actions, _insist)) == [False] * 7 + [True]
+        assert sum(one.sent_at is not None for one in actions.intents()) == 1
 
     @pytest.mark.slow
     def test_of_eight_processes_one_may_send(self, actions: Actions, place: str) -> None:
