@@ -39,7 +39,7 @@ def doctor(change: str) -> int:
         wiring.install(LabGoogle(running.endpoints.model_dump(mode="json") | {"token": DOCTOR_TOKEN}))
         case = wiring.doctor(settings.read(environ), ("acme-shop-prod",), ("shop",))
         # The lab has no Firestore of its own: what lies in the database is not asked here.
-        case = replace(case, store=lambda _: None, file=lambda _: policy.read_bytes())
+        case = replace(case, store=lambda _: None, brakes=lambda _: (), file=lambda _: policy.read_bytes())
         outcomes = []
         for line in examine(case):
             outcomes.append(line.outcome)

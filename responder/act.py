@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from responder import confirming, log, pipeline, removing
+from responder import braking, confirming, log, pipeline, removing
 from responder.capture import custody, seizing
 from responder.compose import Material, added, policy_of
 from responder.decision import Situation, binding, decide, may_enter
@@ -188,7 +188,8 @@ def _situation(
     key, (brake, is_known) = removing.key_of(record), removing.brake_of(acting, record)
     if brake is not None or not is_known:
         # An alert waits for this line: deploy/terraform/alerts.tf.
-        log.write("WARNING", "brake is on", record=record.id, known=is_known)
+        whose = {"by": brake.by, "project": braking.where(brake)} if brake else {}
+        log.write("WARNING", "brake is on", record=record.id, known=is_known, **whose)
     bound = binding(record)
     return Situation(
         record=record,

@@ -63,9 +63,11 @@ def brake_off(why: _Why, project: _Project = "", as_json: _Json = False) -> None
 @brake_app.command("show")
 def brake_show(as_json: _Json = False) -> None:
     """Say which brakes are on, and who pulled or let go of which. Unreadable is on: exit code 6."""
+    from responder import braking  # noqa: PLC0415 - read when a command runs
+
     with said(), _opened() as (_, actions):
         acts = actions.brakes()
-        on = [one for one in {act.project: act for act in acts}.values() if one.on]
+        on = braking.on(acts)
         if as_json:
             _echo(_json({"on": [asdict(one) for one in on], "acts": [asdict(act) for act in acts]}))
             return
@@ -82,7 +84,7 @@ def _pull(actions: Actions, *, on: bool, project: str, why: str, by: str, as_jso
     from responder.ports import Brake  # noqa: PLC0415 - the same
 
     brake = Brake(on=on, project=project, why=why, by=by, at=wiring.now())
-    actions.set_brake(brake)
+    actions.set_brake(brake)  # the person is told here, and `act` logs whose brake holds something
     left = actions.brake(project)
     if as_json:
         _echo(_json(asdict(brake) | {"holds": left is not None}))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -67,6 +68,7 @@ def list_records(  # noqa: PLR0913 - each field of the query is an option
     asked = cli_store.query(project=project, verdict=verdict, state=state, since=since, limit=limit)
     query = replace(asked, severity=severity.value if severity else None, text=search, order=sort.value, after=after)
     with said(), cli_store.store() as records:
+        _print_brakes(as_json=as_json)
         if watch:
             _watch_list(records, query, as_json=as_json)
             return
@@ -85,6 +87,7 @@ def show(
 ) -> None:
     """By its id."""
     with said(), cli_store.store() as records:
+        _print_brakes(as_json=as_json)
         cli_store.show([cli_store.one(records, record_id)], as_json=as_json)
         if watch:
             _watch_one(records, record_id, as_json=as_json)
@@ -122,6 +125,24 @@ def review(
 
 
 # --- how lines are written, and watching ------------------------------------------------------------------------------
+
+
+def _print_brakes(*, as_json: bool) -> None:
+    """A brake that is on, or cannot be read, above what a person reads on a terminal; a pipe gets records alone."""
+    from responder import braking, report, settings, wiring  # noqa: PLC0415 - `--help` must not load pydantic
+    from responder.errors import SettingsError  # noqa: PLC0415 - the same
+    from responder.terminal import standard_output  # noqa: PLC0415 - the same
+
+    chosen, console = settings.read_for_the_store(os.environ), standard_output()
+    if as_json or not console.is_terminal or not chosen.actions:
+        return
+    try:
+        with closing(wiring.actions(chosen)) as actions:
+            brakes = braking.standing(actions)
+    except SettingsError:
+        brakes = None
+    for line in braking.told(brakes):
+        console.print(report.visible(line), style="bold red", markup=False, soft_wrap=True)
 
 
 def _print_lines(lines: Iterable[RecordLine], *, as_json: bool) -> None:

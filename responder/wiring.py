@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from responder.live.google import Google
     from responder.live.iap import Iap
     from responder.notices.config import ChannelConfig
-    from responder.ports import Access, Acting, Actions, Clock, Kubernetes, Records, Summons, Telling, World
+    from responder.ports import Access, Acting, Actions, Brake, Clock, Kubernetes, Records, Summons, Telling, World
     from responder.settings import Settings
     from responder.triage import Tuning
 
@@ -266,6 +266,7 @@ def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str,
         become=functools.cache(lambda account: Impersonated(google, account)),
         needs=Needs(permissions=held, verbs=verbs, indexes=index_keys(), reasons=reasons),
         store=_looked,
+        brakes=_brakes,
         file=lambda path: Path(path).read_bytes(),
         now=_Installed.now,
     )
@@ -280,6 +281,17 @@ def _looked(settings: Settings) -> object:
         message = f"the record store {settings.store} is not there"
         raise StoreError(message)
     return next(store(settings).list(RecordQuery(limit=1)), None)
+
+
+def _brakes(settings: Settings) -> tuple[Brake, ...]:
+    """Each act on a brake, oldest first; a SQLite file that is not there is not made by it."""
+    from responder.errors import StoreError  # noqa: PLC0415 - only for the doctor
+
+    if not settings.actions.startswith("firestore:") and not Path(settings.actions).exists():
+        message = f"the action store {settings.actions} is not there"
+        raise StoreError(message)
+    with contextlib.closing(actions(settings)) as found:
+        return found.brakes()
 
 
 def trial(settings: Settings, seconds: float) -> Trial:

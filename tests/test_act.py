@@ -134,6 +134,7 @@ def test_a_brake_that_holds_something_is_told_in_the_log(tmp_path: Path, capsys:
     assert {(one["severity"], one["logging.googleapis.com/labels"]["record"]) for one in lines} == {
         ("WARNING", done.id)
     }
+    assert {(one["by"], one["project"]) for one in lines} == {("x@acme.example", "all projects")}
 
 
 def test_read_only_builds_nothing_that_could_delete_or_run_a_command(tmp_path: Path) -> None:

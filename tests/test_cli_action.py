@@ -158,6 +158,29 @@ def test_a_store_that_cannot_be_read_or_is_not_named_ends_as_such(desk: Desk) ->
     assert "RESPONDER_ACTIONS" in unnamed.output
 
 
+@pytest.mark.parametrize("command", [("records", "list"), ("records", "show")])
+def test_a_brake_that_is_on_or_cannot_be_read_is_told_with_the_records_on_a_terminal(
+    desk: Desk, command: tuple[str, ...]
+) -> None:
+    record = desk.record()
+    words = command if command[-1] == "list" else (*command, record.id)
+    desk.monkey.setenv("FORCE_COLOR", "1")
+    desk.monkey.setenv("COLUMNS", "200")
+    assert "brake" not in desk(*words).output
+    desk("brake", "on", "--project", PROJECT, "--why", "a [bold]drill\x1b[2J")
+    first = desk(*words).output.splitlines()[0]
+    assert f"The brake is on for {PROJECT}: a [bold]drill\\x1b[2J" in first
+    assert ANN in first
+    (desk.folder / "actions.db").write_bytes(b"no database" * 100)
+    assert "The brake cannot be read, which counts as on" in desk(*words).output
+    desk.sets(actions="")
+    assert "brake" not in desk(*words).output.lower()
+    desk.sets(actions=str(desk.folder / "actions.db"))
+    assert "brake" not in desk(*words, "--json").output.lower()
+    desk.monkey.delenv("FORCE_COLOR")
+    assert "brake" not in desk(*words).output.lower()
+
+
 # --- approvals --------------------------------------------------------------------------------------------------------
 
 

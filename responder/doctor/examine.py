@@ -46,6 +46,7 @@ def examine(case: Case) -> Iterator[Line]:
     else:
         detail = "the function respond was not found, so that nothing of it was asked"
         yield Check("function", case.settings.scc_parent).unchecked(detail, "mend what is wrong above first")
+    yield from own.brake(with_settings(case, found.act) if found.act else case)
     accounts = [one.account for one in (found.respond, found.sweep, found.act) if one]
     for project in case.projects:
         yield from clusters.project(case, project, tuple(dict.fromkeys(accounts)), found.act)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from responder import policy
+from responder import braking, policy
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
 from responder.errors import NoticesError, PolicyError, SettingsError, StoreError
@@ -160,6 +160,24 @@ def _indexes(case: Case, project: str, name: str) -> Iterator[Line]:
         yield check.wrong(detail, "wait until Firestore has built them; until then their queries are refused")
     else:
         yield check.ok(f"all {len(case.needs.indexes)} are ready")
+
+
+def brake(case: Case) -> Iterator[Line]:
+    """Whether a brake is on. One that cannot be read holds every action as well."""
+    place = case.settings.actions
+    if not place:
+        return
+    check = Check("brake", place)
+    try:
+        brakes = braking.on(case.brakes(case.settings))
+    except StoreError as error:
+        mend = "create the database of RESPONDER_ACTIONS, or grant the role actions to whoever asks"
+        yield check.wrong(f"it cannot be read, which counts as on: {error}", mend)
+        return
+    for line, one in zip(braking.told(brakes), brakes, strict=True):
+        yield check.advice(line, f"responder brake off{f' --project {one.project}' if one.project else ''} --why TEXT")
+    if not brakes:
+        yield check.ok("no brake is on")
 
 
 def evidence(case: Case) -> Iterator[Line]:

@@ -21,7 +21,7 @@ from responder.doctor.facts import (
     Sink,
     Subscription,
 )
-from responder.ports import Access, Clusters, Projects
+from responder.ports import Access, Brake, Clusters, Projects
 from responder.settings import Settings
 
 
@@ -119,8 +119,9 @@ class Case:
     """Everything that an examination needs.
 
     `projects` are those with clusters, `namespaces` those that may be acted in. `become` gives a service account's own
-    view. `store` reads the record store, and raises StoreError; `file` reads a file of the settings, and raises
-    OSError. `policy_known` is False where the functions have a policy and none was given here.
+    view. `store` reads the record store, and `brakes` each act on a brake, oldest first: both raise StoreError. `file`
+    reads a file of the settings, and raises OSError. `policy_known` is False where the functions have a policy and none
+    was given here.
     """
 
     settings: Settings
@@ -132,6 +133,7 @@ class Case:
     become: Callable[[str], Identity]
     needs: Needs
     store: Callable[[Settings], object]
+    brakes: Callable[[Settings], tuple[Brake, ...]]
     file: Callable[[str], bytes]
     now: Callable[[], datetime]
     policy_known: bool = True

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from responder import approving, log, names
+from responder import approving, braking, log, names
 from responder.errors import Refused, StaleRevision, Unanswered
 from responder.ports import Brake
 from responder.record import ReviewEntry, ReviewVerdict
@@ -96,7 +96,7 @@ def brake(request: Request, desk: Desk) -> Response:
     # Pulling it is never refused for being late.
     if act == "off" and form.get("seen", "") != str(len(desk.actions.brakes())):
         return page(request, "stale.html", 409, back="/health", note=why)
-    desk.actions.set_brake(Brake(on=act == "on", project=project, why=why, by=person, at=desk.now()))
+    braking.set_brake(desk.actions, Brake(on=act == "on", project=project, why=why, by=person, at=desk.now()))
     return RedirectResponse("/health#brake", 303)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from responder import log
+from responder.braking import standing
 from responder.errors import NotLetIn, Unanswered
 from responder.web import tokens
 from responder.web.desk import Desk
@@ -45,7 +47,10 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class Guard:
-    """An ASGI middleware. Behind it `request.state` has `person`, `cookie`, `console` and, for a POST, `form`."""
+    """An ASGI middleware. Behind it `request.state` has `person`, `cookie`, `console` and, for a POST, `form`.
+
+    `brakes()` there asks for those that are on (`braking.standing`).
+    """
 
     def __init__(self, app: App, desk: Desk) -> None:
         self._app = app
@@ -92,6 +97,7 @@ class Guard:
             return PlainTextResponse(f"{name} has no role here.\n", 403)
         request.state.person = person
         request.state.console = desk.console
+        request.state.brakes = partial(standing, desk.actions)
         request.state.cookie = self._cookie(request) or fresh
         return await self._form(request) if request.method == "POST" else None
 

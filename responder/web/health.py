@@ -10,9 +10,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from responder import log
+from responder import braking, log
 from responder.errors import StoreError
-from responder.ports import Brake, Rejected
+from responder.ports import Rejected
 from responder.web.desk import Desk
 from responder.web.render import page
 
@@ -48,9 +48,7 @@ def _second(desk: Desk) -> dict[str, Any]:
     except StoreError as error:
         log.write("ERROR", "the second store did not answer", error=type(error).__name__)
         return {"has_actions": True, "unreadable": True, "acts": (), "on": (), "waiting": ()}
-    latest: Mapping[str, Brake] = {act.project: act for act in acts}
-    on = tuple(one for one in latest.values() if one.on)
-    return {"has_actions": True, "unreadable": False, "acts": acts, "on": on, "waiting": waiting}
+    return {"has_actions": True, "unreadable": False, "acts": acts, "on": braking.on(acts), "waiting": waiting}
 
 
 def gaps(counters: Mapping[str, int]) -> tuple[tuple[str, int, str], ...]:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from responder import report
+from responder.braking import told
 from responder.web import tokens
 
 _PAGES: Final = ("attack.mitre.org", "cloud.google.com")
@@ -40,9 +41,9 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     def token(path: str) -> str:
         return tokens.token(state.cookie, state.person.name, path)
 
-    text = (
-        _environment().get_template(template).render(person=state.person, token=token, console=state.console, **values)
-    )
+    # What holds every action stands on every page; it is asked for as the page is made, and never before.
+    shown = {"person": state.person, "token": token, "console": state.console, "brakes": told(state.brakes())}
+    text = _environment().get_template(template).render(**shown, **values)
     # A lone surrogate, which JSON can carry and UTF-8 cannot, was written out by `visible`; none may end the page.
     return HTMLResponse(text.encode("utf-8", "backslashreplace"), status)
 

@@ -94,6 +94,7 @@ def a_case(plan: dict[str, Any], example: str = "organization") -> Case:
         become=lambda account: pytest.fail(f"{account} was asked"),
         needs=Needs(permissions={}, verbs={}, indexes=()),
         store=lambda _: None,
+        brakes=lambda _: (),
         file=lambda path: pytest.fail(f"{path} was read"),
         now=lambda: datetime.now(UTC),
     )

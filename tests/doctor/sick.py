@@ -41,6 +41,7 @@ class Planted:
     settings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     store: Callable[[], object] = lambda: None
+    brakes: Callable[[], Any] = tuple
     namespaces: tuple[str, ...] = ("shop",)
 
 
@@ -77,7 +78,7 @@ def case_of(planted: Planted) -> Iterator[tuple[Case, Lab]]:
         google = LabGoogle(endpoints)
         wiring.install(google, now=running.lab.now)
         case = wiring.doctor(settings.read(environ), (PROJECT,), planted.namespaces)
-        yield replace(case, store=lambda _: planted.store(), file=read), running.lab
+        yield replace(case, store=lambda _: planted.store(), brakes=lambda _: planted.brakes(), file=read), running.lab
 
 
 def examined(planted: Planted) -> list[Line]:

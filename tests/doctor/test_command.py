@@ -29,7 +29,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     built = wiring.doctor
 
     def without_a_database(*given: Any) -> Case:
-        return replace(built(*given), store=lambda _: None)
+        return replace(built(*given), store=lambda _: None, brakes=lambda _: ())
 
     def run(planted: Planted, *arguments: str) -> Any:
         monkeypatch.setenv("RESPONDER_SCC_PARENT", scenario(planted).scc_parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -22,6 +23,7 @@ from lab.rbac import (
 from lab.scenario import load
 from responder.doctor import detector
 from responder.doctor.lines import Line
+from responder.ports import Brake
 from responder.stores.firestore_queries import index_keys
 from tests.doctor.sick import PROJECT, Planted, down, examined
 
@@ -107,6 +109,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         "rights", f"{INVESTIGATOR} lacks securitycenter.findingsecuritymarks.update", "custom role",
     ),
     "the store does not answer": (Planted(store=down), "store", "DEADLINE_EXCEEDED", "role records"),
+    "the brake cannot be read": (Planted(brakes=down), "brake", "counts as on", "RESPONDER_ACTIONS"),
     "the database is in Datastore mode": (
         Planted(change={RECORDS: {"type": "DATASTORE_MODE"}}), "store.database", "DATASTORE_MODE", "FIRESTORE_NATIVE",
     ),
@@ -528,6 +531,18 @@ def test_what_cannot_be_asked_is_not_checked_with_its_reason_and_never_fine(
     assert told, lines
     assert reason in told[0].detail
     assert reason != "denied" or "grant yourself" in told[0].mend
+
+
+def test_a_brake_that_is_on_is_advice_with_who_and_how_it_is_let_go_of() -> None:
+    pulled = tuple(
+        Brake(on=on, project=project, why="a drill", by="ana@acme.example", at=datetime(2026, 11, 20, tzinfo=UTC))
+        for on, project in ((True, ""), (True, PROJECT), (False, ""))
+    )
+    (line,) = (line for line in examined(Planted(brakes=lambda: pulled)) if line.check == "brake")
+    assert (line.outcome, line.mend) == ("advice", f"responder brake off --project {PROJECT} --why TEXT")
+    assert f"The brake is on for {PROJECT}: a drill (ana@acme.example" in line.detail
+    (line,) = (line for line in examined(Planted()) if line.check == "brake")
+    assert (line.outcome, line.detail) == ("ok", "no brake is on")
 
 
 def test_channels_of_which_none_is_the_teams_are_advice_and_what_is_right_says_who_is_told() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from responder.errors import StoreError, Unanswered
 from responder.policy import Policy, ProjectPolicy
-from responder.ports import Approval, Rejected
+from responder.ports import Approval, Brake, Rejected
 from responder.record import Decision, Record
 from responder.stores.actions_sqlite import SqliteActions
 from responder.web import Desk, tokens
@@ -229,6 +229,44 @@ def test_a_second_store_that_does_not_answer_is_told_and_not_taken_for_no_brake(
     text = Browser(case.desk(actions=Failing(StoreError("gone")))).get("/health").text
     assert "does not answer" in text
     assert "No brake is on" not in text
+
+
+def test_a_brake_that_is_on_stands_on_every_page(case: Case) -> None:
+    places = ("/", case.page, "/health", "/stats", "/records/none")
+    ana = Browser(case.desk())
+    for place in places:
+        assert "The brake" not in ana.get(place).text, place
+    case.actions.set_brake(Brake(on=True, project="acme-other", why="<b>odd</b>", by=BOB, at=NOW))
+    case.actions.set_brake(Brake(on=True, project="", why="stop", by=BOB, at=NOW))
+    for place in places:
+        text = ana.get(place).text
+        assert "The brake is on for all projects" in text, place
+        assert "The brake is on for acme-other" in text, place
+        assert "&lt;b&gt;odd&lt;/b&gt;" in text, place
+    case.actions.set_brake(Brake(on=False, project="", why="go on", by=BOB, at=NOW))
+    assert "for all projects" not in ana.get(case.page).text
+
+
+def test_a_brake_that_cannot_be_read_counts_as_on_on_every_page(case: Case) -> None:
+    ana = Browser(case.desk(actions=Failing(StoreError("gone"))))
+    for place in ("/", "/health", "/stats", "/records/none"):
+        assert "The brake cannot be read, which counts as on" in ana.get(place).text, place
+    assert "The brake" not in Browser(case.desk(actions=None)).get("/").text
+
+
+def test_pulling_a_brake_and_letting_go_are_told_in_the_log_with_who_and_where(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bob = Browser(case.desk(), who=BOB)
+    for act in ("on", "off"):
+        project = "acme-shop-prod" if act == "on" else ""
+        bob.send("/brake", bob.fields("/health", "/brake") | {"act": act, "project": project, "why": "a drill"})
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "brake " in line]
+    assert [(one["severity"], one["message"], one["by"], one["project"]) for one in lines] == [
+        ("WARNING", "brake pulled", BOB, "acme-shop-prod"),
+        ("WARNING", "brake released", BOB, "all projects"),
+    ]
+    assert "a drill" not in str(lines)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
