@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # What could point a client somewhere else is cleared for everything that is started from here.
 CLEAN := env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy -u ALL_PROXY -u all_proxy -u KUBECONFIG
 
-.PHONY: help demo demo-web picture test check eval kube e2e races chaos soak bench zip sbom audit deploy-check lock clean
+.PHONY: help demo demo-web picture test check eval kube e2e races chaos soak bench zip review sbom audit deploy-check lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z.-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/:.*  ## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench: .venv/ready  ## speed and memory, as ratios within one run
 zip: .venv/ready  ## dist/functions.zip: the functions' source for the deployment, the same bytes from the same commit
 	@$(PY) -m lab.package
 
+review: .venv/ready  ## dist/review: what the image of the review page is built from
+	@$(PY) -m lab.package --review
+
 sbom: .venv/ready  ## dist/sbom.cdx.json: what the functions are made of (CycloneDX)
 	@$(PY) -m lab.supply sbom
 
@@ -66,11 +69,14 @@ audit: .venv/ready  ## pip-audit of the functions' packages; 2 where the source 
 deploy-check: .venv/ready  ## deploy/ by the real Terraform core, without a cloud
 	@DEPLOY_CHECK=1 $(PY) -m pytest -q tests/deploy
 
-lock: .venv/ready  ## requirements.lock anew: names, versions, hashes, no address
+lock: .venv/ready  ## requirements.lock anew, and those of the functions and the review page: names, versions, hashes, no address
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra cli --extra firestore --extra capture --extra storage --extra review --group lab --group dev pyproject.toml -o requirements.lock >/dev/null
 	@.venv/bin/uv pip compile -q --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra firestore --extra capture --extra storage -c requirements.lock pyproject.toml -o deploy/requirements.txt >/dev/null
+	@.venv/bin/uv pip compile -q --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-package functions-framework --no-emit-package cloudevents \
+	  --extra cli --extra firestore --extra review -c requirements.lock pyproject.toml -o deploy/review/requirements.txt >/dev/null
 
 clean:  ## remove what was made
 	@rm -rf .venv .demo .shots .bench .deploy-check dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,7 +11,8 @@ _PUSHER: Final = "pusher@{}.iam.gserviceaccount.com"
 _MODULES: Final = ("LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER", "ADDED_BINARY_EXECUTED", "ADDED_LIBRARY_LOADED")
 _APIS: Final = (
     "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "compute", "container", "essentialcontacts",
-    "firestore", "logging", "pubsub", "run", "securitycenter",
+    "firestore", "iamcredentials", "logging", "pubsub", "run", "secretmanager", "securitycenter",
+    "securitycentermanagement", "serviceusage", "storage",
 )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """`python -m lab.package`: the source of the functions as one zip, the same bytes from the same commit.
 
+With `--review` what the image of the review page is built from, as a folder: Dockerfile, requirements.txt, the package.
+
 In it are main.py, the modules that it reaches, and requirements.txt with hashes; no command line, no review page, no
 tests. Files are stored, not compressed: compressors differ between machines, and the upload is small all the same.
 Names are sorted, times are the zip format's first, and modes are one.
@@ -11,6 +13,7 @@ import argparse
 import ast
 import hashlib
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +23,8 @@ from lab.environment import ROOT
 
 OUT: Final = ROOT / "dist" / "functions.zip"
 REQUIREMENTS: Final = ROOT / "deploy" / "requirements.txt"
+REVIEW: Final = ROOT / "deploy" / "review"
+REVIEW_OUT: Final = ROOT / "dist" / "review"
 _FIRST_DAY: Final = (1980, 1, 1, 0, 0, 0)
 _PACKAGE: Final = "responder"
 
@@ -42,6 +47,15 @@ def packed(root: Path = ROOT) -> bytes:
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, content)
     return target.getvalue()
+
+
+def laid_out(out: Path, root: Path = ROOT) -> None:
+    """Writes what the review page's image is built from; what was in `out` before is gone."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(root / _PACKAGE, out / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Dockerfile", "requirements.txt"):
+        shutil.copyfile(root / REVIEW.relative_to(ROOT) / name, out / name)
+    shutil.copyfile(root / "LICENSE", out / "LICENSE")
 
 
 def reached(start: Path, root: Path) -> set[Path]:
@@ -84,10 +98,16 @@ def _files(name: str, root: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Writes the zip, and says its hash and size."""
+    """Writes the zip, and says its hash and size; or the folder of the review page."""
     parser = argparse.ArgumentParser(prog="python -m lab.package", description="the functions' source as a zip")
     parser.add_argument("--out", type=Path, default=OUT)
-    out: Path = parser.parse_args().out
+    parser.add_argument("--review", action="store_true", help="lay out dist/review instead")
+    given = parser.parse_args()
+    if given.review:
+        laid_out(REVIEW_OUT)
+        print(REVIEW_OUT.relative_to(ROOT))
+        return
+    out: Path = given.out
     content = packed()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(content)

@@ -35,7 +35,7 @@ def web(
     """
     lacking = [name for name in _PARTS if importlib.util.find_spec(name) is None]
     if lacking:
-        stop(ExitCode.SETTINGS, f"the review page needs {lacking[0]}: pip install '.[review]'")
+        stop(ExitCode.SETTINGS, f"the review page needs {lacking[0]}: pip install '.[review,cli]'")
     from responder import log, settings  # noqa: PLC0415 - `--help` must not load them
     from responder.web.people import is_loopback  # noqa: PLC0415 - the same
 

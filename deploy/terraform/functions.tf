@@ -112,7 +112,9 @@ resource "google_secret_manager_secret_version" "files" {
 }
 
 resource "google_secret_manager_secret_iam_member" "files" {
-  for_each  = { for pair in setproduct(keys(local.files), keys(local.record_keepers)) : join("-", pair) => pair }
+  for_each = { for pair in setproduct(keys(local.files), keys(local.record_keepers)) : join("-", pair) => pair
+    if pair[1] != "review" || contains(keys(local.review_files), pair[0])
+  }
   project   = var.project
   secret_id = google_secret_manager_secret.files[each.value[0]].secret_id
   role      = "roles/secretmanager.secretAccessor"

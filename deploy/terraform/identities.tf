@@ -16,6 +16,10 @@ locals {
     { for one in google_service_account.collector : "collector" => one.member },
     { for one in google_service_account.remediator : "remediator" => one.member },
   )
+  hand_projects = {
+    collector  = toset([for one in var.clusters : one.project if var.with_act && length(one.capture_namespaces) > 0])
+    remediator = toset([for one in var.clusters : one.project if var.with_act && length(one.namespaces) > 0])
+  }
 
   # One role in the organization; without one, a role in each project where it is bound.
   read_projects = length(var.cluster_projects) > 0 ? var.cluster_projects : local.target_project
@@ -113,7 +117,7 @@ resource "google_organization_iam_custom_role" "connect" {
 }
 
 resource "google_project_iam_custom_role" "connect" {
-  for_each    = var.with_act && local.level == "projects" ? local.read_projects : toset([])
+  for_each    = local.level == "projects" ? setunion(local.hand_projects.collector, local.hand_projects.remediator) : toset([])
   project     = each.value
   role_id     = "${local.role_id}Connect"
   title       = "Responder, connect"
@@ -121,25 +125,12 @@ resource "google_project_iam_custom_role" "connect" {
   permissions = local.of_connect
 }
 
-resource "google_organization_iam_member" "hands" {
-  for_each = local.level == "organizations" && local.reads_below ? local.hands : {}
-  org_id   = local.number
-  role     = google_organization_iam_custom_role.connect[0].name
-  member   = each.value
-}
-
-resource "google_folder_iam_member" "hands" {
-  for_each = local.level == "folders" && local.reads_below ? local.hands : {}
-  folder   = var.parent
-  role     = google_organization_iam_custom_role.connect[0].name
-  member   = each.value
-}
-
+# Only where a namespace opted in, each for its own work.
 resource "google_project_iam_member" "hands" {
-  for_each = { for pair in setproduct(keys(local.hands), local.read_projects) : join("-", pair) => pair }
-  project  = each.value[1]
-  role     = local.level == "projects" ? google_project_iam_custom_role.connect[each.value[1]].name : google_organization_iam_custom_role.connect[0].name
-  member   = local.hands[each.value[0]]
+  for_each = merge([for hand, projects in local.hand_projects : { for project in projects : "${hand}-${project}" => { hand = hand, project = project } }]...)
+  project  = each.value.project
+  role     = local.level == "projects" ? google_project_iam_custom_role.connect[each.value.project].name : google_organization_iam_custom_role.connect[0].name
+  member   = local.hands[each.value.hand]
 }
 
 locals {
@@ -189,6 +180,25 @@ resource "google_artifact_registry_repository" "functions" {
   kms_key_name  = var.kms_key == "" ? null : var.kms_key
   labels        = local.labels
   depends_on    = [google_project_service.apis]
+}
+
+# Where the review page's image goes; it is empty until one is built.
+resource "google_artifact_registry_repository" "review" {
+  project       = var.project
+  location      = var.region
+  repository_id = "${var.name}-review"
+  format        = "DOCKER"
+  kms_key_name  = var.kms_key == "" ? null : var.kms_key
+  labels        = local.labels
+  depends_on    = [google_project_service.apis]
+}
+
+resource "google_artifact_registry_repository_iam_member" "build_review" {
+  project    = var.project
+  location   = var.region
+  repository = google_artifact_registry_repository.review.repository_id
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.build.member
 }
 
 resource "google_artifact_registry_repository_iam_member" "build" {

@@ -27,12 +27,15 @@ resource "google_project_service" "apis" {
     "essentialcontacts.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "securitycenter.googleapis.com",
+    "securitycentermanagement.googleapis.com",
+    "serviceusage.googleapis.com",
     "storage.googleapis.com",
   ], local.has_review ? ["iap.googleapis.com"] : []))
   project            = var.project

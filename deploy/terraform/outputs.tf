@@ -13,6 +13,19 @@ locals {
     remediator = join("", [for one in google_service_account.remediator : one.email])
     clusters   = var.clusters
   }
+
+  personal = merge(
+    { RESPONDER_SCC_PARENT = var.parent, RESPONDER_STORE = local.store },
+    { for key, path in { POLICY = var.policy_file, NOTICES = var.notices_file, TRIAGE = var.triage_file } : "RESPONDER_${key}" => abspath(path) if path != "" },
+    { for topic in google_pubsub_topic.actions : "RESPONDER_ACTION_TOPIC" => "projects/${var.project}/topics/${topic.name}" },
+    { for one in google_firestore_database.actions : "RESPONDER_ACTIONS" => "firestore:${var.project}/${one.name}" },
+    { for one in google_storage_bucket.evidence : "RESPONDER_EVIDENCE" => "gs://${one.name}" },
+  )
+
+  # The projects with clusters, as far as they are known here.
+  named    = setunion(local.read_projects, [for one in var.clusters : one.project])
+  doctored = length(local.named) > 0 ? local.named : toset(["PROJECT_WITH_CLUSTERS"])
+  image    = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.review.repository_id}/review"
 }
 
 output "detector_command" {
@@ -53,12 +66,30 @@ output "service_accounts" {
 }
 
 output "settings" {
-  description = "RESPONDER_* for the command line of a person: `export` them, and `responder list` shows what is there."
-  value = merge(
-    { RESPONDER_SCC_PARENT = var.parent, RESPONDER_STORE = local.store },
-    { for one in google_firestore_database.actions : "RESPONDER_ACTIONS" => "firestore:${var.project}/${one.name}" },
-    { for one in google_storage_bucket.evidence : "RESPONDER_EVIDENCE" => "gs://${one.name}" },
-  )
+  description = "RESPONDER_* for the command line of a person, as the functions have them; files are those of this machine."
+  value       = local.personal
+}
+
+output "exports" {
+  description = "The same for a shell: `eval \"$(terraform output -raw exports)\"`, and `responder records list` shows what is there."
+  value       = join("\n", [for key, value in local.personal : "export ${key}='${replace(value, "'", "'\\''")}'"])
+}
+
+output "doctor_command" {
+  description = "Examines all this; run it from the top of the repository, with the settings in the environment."
+  value       = join(" ", concat([".venv/bin/responder doctor"], [for one in local.doctored : "--project=${one}"]))
+}
+
+output "review_commands" {
+  description = "Builds the review page's image from what `make review` laid out, and prints its name with the digest, for review_image."
+  value = [
+    join(" ", [
+      "gcloud builds submit dist/review --project=${var.project} --region=${var.region} --config=deploy/review/cloudbuild.yaml",
+      "--substitutions=_IMAGE=${local.image}:latest --service-account=${google_service_account.build.id}",
+      "--gcs-source-staging-dir=gs://${google_storage_bucket.source.name}/review",
+    ]),
+    "gcloud artifacts docker images describe ${local.image}:latest --format='value(image_summary.fully_qualified_digest)'",
+  ]
 }
 
 output "dead_letters" {

@@ -49,6 +49,14 @@ resource "google_project_iam_member" "doctors" {
   member   = each.value[0]
 }
 
+# A person's calls count in the responder's project.
+resource "google_project_iam_member" "quota" {
+  for_each = var.engineers
+  project  = var.project
+  role     = "roles/serviceusage.serviceUsageConsumer"
+  member   = each.value
+}
+
 resource "google_project_iam_custom_role" "tokens" {
   count       = length(var.engineers) > 0 ? 1 : 0
   project     = var.project

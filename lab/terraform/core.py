@@ -47,10 +47,10 @@ class Core:
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.decode(errors="replace"))
 
-    def planned(self, folder: Path, **variables: str) -> dict[str, Any]:
+    def planned(self, folder: Path, *options: str, **variables: str) -> dict[str, Any]:
         """The plan as JSON; what `terraform show -json` says of it. RuntimeError where there is none."""
         given = [f"-var={name}={value}" for name, value in variables.items()]
-        for arguments in (("init", "-backend=false"), ("plan", "-input=false", "-out=plan", *given)):
+        for arguments in (("init", "-backend=false"), ("plan", "-input=false", "-out=plan", *options, *given)):
             ran = self.run(folder, *arguments, "-no-color")
             if ran.code:
                 raise RuntimeError(ran.said[ran.said.find("Error: ") :][:4000])

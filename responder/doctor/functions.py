@@ -22,10 +22,15 @@ APIS: Final = (
     "container.googleapis.com",
     "essentialcontacts.googleapis.com",
     "firestore.googleapis.com",
+    "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "pubsub.googleapis.com",
     "run.googleapis.com",
+    "secretmanager.googleapis.com",
     "securitycenter.googleapis.com",
+    "securitycentermanagement.googleapis.com",
+    "serviceusage.googleapis.com",
+    "storage.googleapis.com",
 )
 """Of the project that the functions run in: a service account's calls count there, whatever project they ask about."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.terraform import core as real
-from tests.deploy.plans import EXAMPLES
+from tests.deploy.plans import EXAMPLES, folder, options
 
 ASKED = "DEPLOY_CHECK"
 
@@ -42,4 +42,4 @@ def module(tmp_path: Path) -> Path:
 def plans(core: real.Core, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The plan of each example, made once."""
     copy = copied(tmp_path_factory.mktemp("plans"))
-    return {name: core.planned(copy / "examples" / name, **given) for name, given in EXAMPLES.items()}
+    return {name: core.planned(folder(copy, name), *options(name)) for name in EXAMPLES}

@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-EXAMPLES = {
-    "organization": {"organization_id": "123456789012", "project": "acme-sec"},
-    "folder": {"folder_id": "77", "organization_id": "123456789012", "project": "acme-sec"},
-    "project": {"watched": "acme-shop-prod", "project": "acme-sec"},
+NUMBER = "123456789012"
+EXAMPLES: dict[str, tuple[str, dict[str, str]]] = {
+    "organization": ("example.tfvars", {"organization_id": NUMBER, "project": "acme-sec"}),
+    "folder": ("example.tfvars", {"folder_id": "77", "organization_id": NUMBER, "project": "acme-sec"}),
+    "project": ("example.tfvars", {"watched": "acme-shop-prod", "project": "acme-sec"}),
+    "everything": ("everything.tfvars", {"organization_id": NUMBER, "project": "acme-sec"}),
 }
+"""Each example's file of variables, and those that are given beside it."""
+ACTING = {"organization", "everything"}
+"""Those that have `act`."""
+EVERYTHING = f"""
+review_image = "europe-west1-docker.pkg.dev/acme-sec/responder-review/review@sha256:{"0" * 64}"
+reviewers    = ["group:soc@acme.example"]
+review_roles = {{ viewers = ["@acme.example"], approvers = ["lead@acme.example"] }}
+notices_file = "../../../notices.toml"
+triage_file  = "../../../triage.toml"
+kms_key      = "projects/acme-sec/locations/europe-west1/keyRings/r/cryptoKeys/k"
+network      = {{ network = "default", subnetwork = "default" }}
+"""
+"""What the organization's example does not have."""
+
+
+def folder(module: Path, example: str) -> Path:
+    """The root of that example in a copy of the module; `everything` is the organization's with more in it."""
+    if example != "everything":
+        return module / "examples" / example
+    root = module / "examples" / "organization"
+    given = (root / "example.tfvars").read_text(encoding="utf-8")
+    (root / "everything.tfvars").write_text(given + EVERYTHING, encoding="utf-8")
+    return root
+
+
+def options(example: str) -> list[str]:
+    """What the example is planned and applied with."""
+    file, given = EXAMPLES[example]
+    return [f"-var-file={file}", *(f"-var={name}={value}" for name, value in given.items())]
 
 
 def resources(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from tests.deploy.plans import EXAMPLES, of
 pytestmark = pytest.mark.slow
 each_example = pytest.mark.parametrize("example", EXAMPLES)
 PARENTS = {"organization": "organizations/123456789012", "folder": "folders/77", "project": "projects/acme-shop-prod"}
+PARENTS["everything"] = PARENTS["organization"]
 TOKEN = {"serviceAccountEmail": "invoker@acme-sec.iam.gserviceaccount.com"}
 
 

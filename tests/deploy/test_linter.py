@@ -11,6 +11,7 @@ import pytest
 
 from lab.terraform import rooms
 from lab.terraform.core import Core
+from tests.deploy.plans import EXAMPLES, folder
 
 pytestmark = pytest.mark.slow
 
@@ -29,11 +30,13 @@ SKIPPED = {
 """What is accepted: the check and the resource, or its kind, and why."""
 
 
-def failed(folder: Path) -> tuple[dict[str, set[str]], int]:
-    """The resources by the check that they fail, and how many checks passed."""
+def failed(module: Path) -> tuple[dict[str, set[str]], int]:
+    """The resources of all that can be asked for, by the check that they fail, and how many checks passed."""
+    variables = folder(module, "everything") / EXAMPLES["everything"][0]
     linter = rooms.room("linter") / "checkov"
     done = subprocess.run(
-        [str(linter), "-d", str(folder), "--framework", "terraform", "kubernetes", "--skip-download", "--quiet",
+        [str(linter), "-d", str(module.parent), "--var-file", str(variables),
+         "--framework", "terraform", "kubernetes", "--skip-download", "--quiet",
          "--compact", "-o", "json"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
     )  # fmt: skip
@@ -51,7 +54,7 @@ def failed(folder: Path) -> tuple[dict[str, set[str]], int]:
 
 def test_everything_that_it_says_has_an_answer_and_no_answer_is_left_over(core: Core, module: Path) -> None:
     assert core.command  # only where `make deploy-check` runs
-    found, passed = failed(module.parent)
+    found, passed = failed(module)
     assert passed >= 80
     assert {(check, resource) for check, resources in found.items() for resource in resources} == set(SKIPPED)
 
@@ -63,5 +66,5 @@ def test_it_finds_a_bucket_that_anybody_could_be_let_into(core: Core, module: Pa
     right = '  public_access_prevention    = "enforced"\n'
     assert right in text
     stores.write_text(text.replace(right, ""), encoding="utf-8")
-    found, _ = failed(module.parent)
+    found, _ = failed(module)
     assert found["CKV_GCP_114"] == {"google_storage_bucket.evidence[0]"}

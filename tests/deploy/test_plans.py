@@ -12,7 +12,7 @@ import yaml
 from lab.environment import ROOT
 from responder import settings
 from responder.evidence import Evidence
-from tests.deploy.plans import EXAMPLES, of, resources, texts
+from tests.deploy.plans import ACTING, EXAMPLES, of, resources, texts
 
 pytestmark = pytest.mark.slow
 each_example = pytest.mark.parametrize("example", EXAMPLES)
@@ -54,7 +54,7 @@ def test_each_function_is_internal_has_its_own_account_and_as_many_threads_as_re
     plans: dict[str, Any], example: str
 ) -> None:
     found = of(plans[example], "google_cloudfunctions2_function")
-    names = {"respond", "sweep"} | ({"act"} if example == "organization" else set())
+    names = {"respond", "sweep"} | ({"act"} if example in ACTING else set())
     assert set(found) == {f'this["{name}"]' for name in names}
     for address, one in found.items():
         config = one["service_config"][0]
@@ -66,8 +66,8 @@ def test_each_function_is_internal_has_its_own_account_and_as_many_threads_as_re
         assert config["timeout_seconds"] <= 600
     accounts = {one["account_id"] for one in of(plans[example], "google_service_account").values()}
     assert accounts == {f"responder-{word}" for word in ("respond", "sweep", "invoker", "build")} | (
-        {"responder-act", "responder-collector", "responder-remediator"} if example == "organization" else set()
-    )
+        {"responder-act", "responder-collector", "responder-remediator"} if example in ACTING else set()
+    ) | ({"responder-review"} if example == "everything" else set())
 
 
 @each_example
@@ -86,7 +86,8 @@ def test_the_environment_of_each_function_is_one_that_it_starts_with(plans: dict
 def test_only_the_invoker_may_call_a_function(plans: dict[str, Any], example: str) -> None:
     found = of(plans[example], "google_cloud_run_v2_service_iam_member")
     functions = {one["name"] for one in of(plans[example], "google_cloudfunctions2_function").values()}
-    assert {one["name"] for one in found.values()} == functions
+    page = {"responder-review"} if example == "everything" else set()  # IAP's agent alone
+    assert {one["name"] for one in found.values()} == functions | page
     assert {one["role"] for one in found.values()} == {"roles/run.invoker"}
 
 
@@ -97,7 +98,8 @@ def test_no_role_but_the_expected_is_granted_and_nothing_to_everybody(plans: dic
     assert roles - own <= {
         "roles/run.invoker", "roles/pubsub.publisher", "roles/pubsub.subscriber",
         "roles/iam.serviceAccountTokenCreator", "roles/artifactregistry.writer", "roles/storage.objectViewer",
-        "roles/logging.logWriter", "roles/secretmanager.secretAccessor",
+        "roles/logging.logWriter", "roles/secretmanager.secretAccessor", "roles/serviceusage.serviceUsageConsumer",
+        "roles/iap.httpsResourceAccessor",
     }  # fmt: skip
     everything = set(texts(plans[example]["planned_values"]))
     assert not everything & {"allUsers", "allAuthenticatedUsers", "roles/owner", "roles/editor", "roles/viewer"}
@@ -112,12 +114,12 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
         for one in of(plans[example], kind).values():
             held[one["role_id"].removeprefix("Responder")] = one["permissions"]
     assert sorted(held.pop("Findings") + held.pop("Reads")) == granted("investigator")
-    if example == "organization":
+    if example in ACTING:
         assert held.pop("Connect") == ["container.clusters.connect"]
         assert held.pop("DoctorTokens") == granted("examiner")
         assert held.pop("Doctor") == granted("doctor")
     names = {"Publisher": "publisher", "DeadLetters": "analyst", "Records": "records"}
-    if example == "organization":
+    if example in ACTING:
         names |= {
             "Actions": "actions",
             "Evidence": "evidence",
@@ -126,7 +128,7 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
             "Actor": "actor",
         }
     assert held == {role: granted(name) for role, name in names.items()}
-    if example == "organization":  # which has everything; a tester is bound by hand, for the time of a test
+    if example in ACTING:  # which has everything; a tester is bound by hand, for the time of a test
         assert {path.stem for path in IAM.glob("*.yaml")} == {
             "investigator", "doctor", "examiner", "tester", *names.values()
         }  # fmt: skip
@@ -153,7 +155,7 @@ def test_only_those_that_act_may_write_the_actions_and_each_right_on_a_database_
 
 
 def test_the_filter_hides_no_low_finding_and_the_config_is_of_the_second_api(plans: dict[str, Any]) -> None:
-    for example in EXAMPLES:
+    for example in ("organization", "folder", "project"):
         (one,) = of(plans[example], f"google_scc_v2_{example}_notification_config").values()
         (streaming,) = one["streaming_config"]
         assert 'category="Defense Evasion: Launch Code Compiler Tool In Container"' in streaming["filter"]
@@ -195,3 +197,45 @@ def test_the_evidence_can_be_read_by_nobody_else_and_deleted_by_nobody(plans: di
 def test_the_alert_on_denied_gaps_knows_every_source_of_a_record(plans: dict[str, Any]) -> None:
     found = of(plans["project"], "google_logging_metric")['lines["denied"]']["filter"]
     assert set(re.findall(r"gaps\.(\w+)\.denied", found)) == set(Evidence.model_fields) - {"told"}
+
+
+@pytest.mark.parametrize("example", sorted(ACTING))
+def test_the_hands_reach_the_clusters_of_the_projects_where_a_namespace_opted_in_and_no_other(
+    plans: dict[str, Any], example: str
+) -> None:
+    bound = of(plans[example], "google_project_iam_member")
+    assert {(name, one["project"]) for name, one in bound.items() if name.startswith("hands")} == {
+        (f'hands["{hand}-acme-shop-prod"]', "acme-shop-prod") for hand in ("collector", "remediator")
+    }
+    wide = of(plans[example], "google_organization_iam_member") | of(plans[example], "google_folder_iam_member")
+    assert [name for name in wide if name.startswith("hands")] == []
+
+
+def test_the_page_may_read_the_file_that_it_mounts_and_no_other(plans: dict[str, Any]) -> None:
+    bound = of(plans["everything"], "google_secret_manager_secret_iam_member")
+    assert {name for name in bound if name.endswith('-review"]')} == {'files["policy-review"]'}
+    assert {'files["notices-act"]', 'files["triage-sweep"]'} <= set(bound)
+    (page,) = of(plans["everything"], "google_cloud_run_v2_service").values()
+    (container,) = page["template"][0]["containers"]
+    assert [one["name"] for one in container["volume_mounts"]] == ["policy"]
+
+
+def test_the_page_starts_with_the_environment_that_it_is_given(plans: dict[str, Any]) -> None:
+    (page,) = of(plans["everything"], "google_cloud_run_v2_service").values()
+    (container,) = page["template"][0]["containers"]
+    given = {one["name"]: one["value"].replace("made-up-number", "1") for one in container["env"] if one.get("value")}
+    read = settings.read(given)
+    assert (read.store, read.actions) == (
+        "firestore:acme-sec/responder-records",
+        "firestore:acme-sec/responder-actions",
+    )
+    assert page["template"][0]["encryption_key"]
+    assert page["iap_enabled"] is True
+
+
+def test_the_image_of_the_page_has_a_repository_that_the_build_may_write_to(plans: dict[str, Any]) -> None:
+    for plan in plans.values():
+        assert of(plan, "google_artifact_registry_repository")["review"]["format"] == "DOCKER"
+        writers = of(plan, "google_artifact_registry_repository_iam_member")
+        assert writers["build_review"]["repository"] == "responder-review"
+        assert {one["role"] for one in writers.values()} == {"roles/artifactregistry.writer"}

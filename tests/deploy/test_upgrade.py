@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.terraform.core import Core
-from tests.deploy.plans import EXAMPLES, of
+from tests.deploy.plans import ACTING, EXAMPLES, folder, of, options
 
 pytestmark = pytest.mark.slow
 each_example = pytest.mark.parametrize("example", EXAMPLES)
@@ -19,18 +19,17 @@ each_example = pytest.mark.parametrize("example", EXAMPLES)
 def test_a_second_plan_is_empty_and_other_code_changes_the_functions_alone(
     core: Core, module: Path, example: str
 ) -> None:
-    folder = module / "examples" / example
-    given = [f"-var={name}={value}" for name, value in EXAMPLES[example].items()]
-    assert core.run(folder, "init", "-backend=false").code == 0
-    ran = core.run(folder, "apply", "-auto-approve", "-no-color", *given)
+    root, given = folder(module, example), options(example)
+    assert core.run(root, "init", "-backend=false").code == 0
+    ran = core.run(root, "apply", "-auto-approve", "-no-color", *given)
     assert ran.code == 0, ran.said[-2000:]
-    again = core.run(folder, "plan", "-detailed-exitcode", "-no-color", *given)
+    again = core.run(root, "plan", "-detailed-exitcode", "-no-color", *given)
     assert again.code == 0, again.said[-2000:]
     (module.parents[1] / "dist" / "functions.zip").write_bytes(b"other functions")
-    other = core.run(folder, "plan", "-detailed-exitcode", "-no-color", *given)
+    other = core.run(root, "plan", "-detailed-exitcode", "-no-color", *given)
     assert other.code == 2
     changed = set(re.findall(r'# module\.responder\.(\w+\.\w+(?:\["\w+"\])?)\S* (?:will|must) be', other.said))
-    names = ("respond", "sweep", "act") if example == "organization" else ("respond", "sweep")
+    names = ("respond", "sweep", "act") if example in ACTING else ("respond", "sweep")
     functions = {f'google_cloudfunctions2_function.this["{name}"]' for name in names}
     assert changed == {"google_storage_bucket_object.source"} | functions
 
@@ -49,9 +48,7 @@ def test_removal_leaves_records_actions_and_evidence_unless_it_is_asked_for(
     names = ("records", "actions[0]", "evidence[0]")
     protected = ("ABANDON", "DELETE_PROTECTION_ENABLED")
     assert kept(plans["organization"]) == dict(zip(names, (protected, protected, ("ABANDON", False)), strict=True))
-    main = module / "examples" / "organization" / "main.tf"
-    text = main.read_text(encoding="utf-8").replace("with_act ", "keep_data = false\n  with_act ")
-    main.write_text(text, encoding="utf-8")
-    asked = kept(core.planned(main.parent, **EXAMPLES["organization"]))
+    root = folder(module, "organization")
+    asked = kept(core.planned(root, *options("organization"), keep_data="false"))
     free = ("DELETE", "DELETE_PROTECTION_DISABLED")
     assert asked == dict(zip(names, (free, free, ("DELETE", False)), strict=True))

@@ -17,8 +17,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from lab.environment import ROOT, cleaned
+from lab.terraform.core import Core
+from responder import cli, settings
+from tests.deploy.plans import folder, options
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 GCLOUD = shutil.which("gcloud")
@@ -96,3 +100,125 @@ def test_the_sum_of_what_it_costs_is_the_sum_of_its_rows_and_each_product_is_rig
     assert prices["`sweep`, the same size"] == round(30 * 24 * 60 * (0.0000240 + 0.0000025), 2)
     assert prices["Firestore, reads"] == round((1_000 * 60 + 43_200 * 6) / 100_000 * 0.03, 2)
     assert prices["Firestore, writes"] == round(1_000 * 40 / 100_000 * 0.09, 2)
+
+
+NAMES = {"ORGANIZATION_ID": "123456789012", "YOUR_PROJECT": "acme-sec", "PROJECT_WITH_CLUSTERS": "acme-shop-prod"}
+"""What a reader puts in."""
+
+
+def commands(page: str = PAGE) -> list[list[str]]:
+    """Every command of the page's blocks, as words; what follows a pipe is a command of its own."""
+    found = []
+    for block in re.findall(r"^```\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL):
+        text = block.replace("\\\n", " ")
+        for name, value in NAMES.items():
+            text = text.replace(name, value)
+        for line in text.splitlines():
+            words = shlex.split(line, comments=True)
+            while "|" in words:
+                found.append(words[: words.index("|")])
+                words = words[words.index("|") + 1 :]
+            found += [words] if words else []
+    return found
+
+
+def evaluated(words: list[str]) -> list[str]:
+    """What `eval "$(…)"` runs; the same words otherwise."""
+    inner = re.fullmatch(r"\$\((.*)\)", words[1]) if words[0] == "eval" else None
+    return shlex.split(inner[1]) if inner else words
+
+
+def wrong(words: list[str], at: Path) -> str:
+    """Why the command cannot be run in that folder; empty where it can. gcloud's are not looked at here."""
+    texts = "".join(path.read_text(encoding="utf-8") for path in at.glob("*.tf")) if at.is_dir() else ""
+    if words[0] == "make":
+        return (
+            "" if re.search(rf"^{words[1]}:", (at / "Makefile").read_text(encoding="utf-8"), re.MULTILINE) else "target"
+        )
+    if words[0] == "python3":
+        return "" if (at / words[1]).is_file() else "file"
+    if words[0] == ".venv/bin/responder":
+        return asked(words[1:]) if (at / "pyproject.toml").is_file() else "folder"
+    if words[:2] in (["terraform", "init"], ["terraform", "apply"]):
+        given = [word.partition("=")[0] for word in words[2:] if word != "-var"]
+        return "" if all(f'variable "{name}"' in texts for name in given) else "variable"
+    if words[:2] == ["terraform", "output"]:
+        return "" if f'output "{words[-1]}"' in texts else "output"
+    return "" if words[0] == "gcloud" else "unknown"
+
+
+def asked(words: list[str]) -> str:
+    """What the command line has against these words; empty where it takes them. Nothing is run."""
+    done = CliRunner().invoke(cli.app, [*words, "--help"])
+    return "" if done.exit_code == 0 else done.output
+
+
+def failing() -> list[tuple[str, str]]:
+    """The commands of the page that cannot be run where the page has led to, and why."""
+    at, found = ROOT, []
+    for words in map(evaluated, commands()):
+        if words[0] == "cd":
+            at = (at / words[1]).resolve()
+            found += [] if at.is_dir() else [("cd", words[1])]
+            continue
+        # A section begins at the top of the repository where it says so: only the walk itself leads elsewhere.
+        why = wrong(words, at) and wrong(words, ROOT)
+        found += [(" ".join(words), why)] if why else []
+    return found
+
+
+def test_every_command_of_the_page_can_be_run_where_the_page_has_led_to() -> None:
+    assert len(commands()) >= 20
+    assert failing() == []
+    # The words of an earlier version of the page, and what is wrong with them.
+    assert wrong(["responder", "doctor"], ROOT) == "unknown"
+    assert "No such option" in asked(["doctor", "--nope"])
+    assert wrong(["terraform", "apply", "-var", "nope=1"], ROOT / "deploy/terraform/examples/folder") == "variable"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(GCLOUD is None, reason="gcloud is not installed")
+def test_gcloud_parses_every_command_of_the_page(tmp_path: Path) -> None:
+    lines = [shlex.join(words) for words in commands() if words[0] == "gcloud"]
+    assert len(lines) >= 8
+    assert parsed([*lines, "gcloud builds submit dist/review --nope=1"], tmp_path)[1:] == [
+        *[""] * (len(lines) - 1),
+        "UnrecognizedArgumentsError",
+    ]
+
+
+def parsed(lines: list[str], folder: Path) -> list[str]:
+    """What kind of error gcloud finds in each command, without running it; empty where it finds none."""
+    (folder / "commands.json").write_text(json.dumps([{"command_string": line} for line in lines]), encoding="utf-8")
+    environ = cleaned(os.environ) | {"CLOUDSDK_CONFIG": str(folder), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1"}
+    done = subprocess.run(
+        ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={folder / 'commands.json'}"],
+        env=environ, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [one["error_type"] or "" for one in json.loads(done.stdout)]
+
+
+@pytest.mark.slow
+def test_the_settings_that_the_root_puts_out_are_those_that_the_command_line_needs(core: Core, module: Path) -> None:
+    root = folder(module, "organization")
+    assert core.run(root, "init", "-backend=false").code == 0
+    notices = root / "people's.toml"
+    notices.write_text("", encoding="utf-8")
+    ran = core.run(
+        root, "apply", "-auto-approve", "-no-color", *options("organization"), f"-var=notices_file={notices}"
+    )
+    assert ran.code == 0, ran.said[-2000:]
+    script = core.run(root, "output", "-raw", "exports").said
+    command = ["bash", "-c", 'eval "$1"; env', "sh", script]
+    seen = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True).stdout
+    read = settings.read(dict(line.split("=", 1) for line in seen.splitlines() if line.startswith("RESPONDER_")))
+    assert (read.scc_parent, read.store) == ("organizations/123456789012", "firestore:acme-sec/responder-records")
+    assert read.actions == "firestore:acme-sec/responder-actions"
+    assert read.evidence == "gs://acme-sec-responder-evidence"
+    assert read.action_topic
+    assert Path(read.policy).is_file()
+    assert Path(read.notices).is_file()
+    doctor = json.loads(core.run(root, "output", "-json", "next").said)["doctor"]
+    assert shlex.split(doctor)[1:] == ["doctor", "--project=acme-data-prod", "--project=acme-shop-prod"]
+    assert asked(shlex.split(doctor)[1:]) == ""
