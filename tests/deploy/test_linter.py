@@ -22,7 +22,7 @@ SKIPPED = {
         "CKV_GCP_62",
         "google_storage_bucket.evidence[0]",
     ): "usage logs of a bucket are best effort and go to a second bucket"
-    " with the same question; Cloud Audit Logs' data access tells who read evidence, see docs/deploy.md",
+    " with the same question; Cloud Audit Logs tell who read evidence: google_project_iam_audit_config.evidence",
     ("CKV_GCP_62", "google_storage_bucket.source"): "the source is in this repository: who read it does not matter",
     ("CKV_GCP_78", "google_storage_bucket.evidence[0]"): "no identity can replace an object (there is no"
     " storage.objects.delete), and a retention policy keeps what is there",

@@ -194,6 +194,15 @@ def test_the_evidence_can_be_read_by_nobody_else_and_deleted_by_nobody(plans: di
     assert bucket["retention_policy"] == [{"retention_period": "7776000", "is_locked": False}]
 
 
+def test_who_reads_evidence_is_written_down_where_there_is_any(plans: dict[str, Any]) -> None:
+    for example, plan in plans.items():
+        found = of(plan, "google_project_iam_audit_config")
+        assert set(found) == ({"evidence[0]"} if example in ACTING else set())
+        for one in found.values():
+            assert one["service"] == "storage.googleapis.com"
+            assert [given["log_type"] for given in one["audit_log_config"]] == ["DATA_READ"]
+
+
 def test_the_alert_on_denied_gaps_knows_every_source_of_a_record(plans: dict[str, Any]) -> None:
     found = of(plans["project"], "google_logging_metric")['lines["denied"]']["filter"]
     assert set(re.findall(r"gaps\.(\w+)\.denied", found)) == set(Evidence.model_fields) - {"told"}

@@ -92,14 +92,45 @@ def test_the_file_of_the_detector_switches_on_those_modules_and_touches_no_other
     assert given == {name: {"intendedEnablementState": "ENABLED"} for name in MODULES}
 
 
+FACTORS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TiB": 2**40, "GiB": 2**30, "a million": 1e6, "for 100,000": 1e5}
+"""Of amounts and of what a price is for; months and seconds are as they stand."""
+
+
+def amount(cell: str) -> float:
+    """How much a row counts: the product and the sums that it writes down, in bytes where it has a unit of bytes."""
+    text = cell.partition(" = ")[0]
+    text = re.sub(r"\([^)]*\)|after a year|executions|(?<=\d),(?=\d{3})", "", text)
+    terms = []
+    for term in text.split("+"):
+        value = 1.0
+        for factor in term.split("\N{MULTIPLICATION SIGN}"):
+            found = re.match(r"\s*([\d.]+)\s*(kB|MB|GB|GiB)?", factor)
+            assert found, cell
+            value *= float(found[1]) * FACTORS.get(found[2] or "", 1)
+        terms.append(value)
+    return sum(terms)
+
+
+def price(cell: str, above: float) -> float:
+    """Dollars for one of what is counted; `the same` is the price of the row above."""
+    if cell == "the same":
+        return above
+    numbers = sum(float(one) for one in re.findall(r"\d+\.\d+|^\d+(?= )", cell))
+    unit = next((value for name, value in FACTORS.items() if cell.endswith(name)), 1)
+    return numbers / unit
+
+
 def test_the_sum_of_what_it_costs_is_the_sum_of_its_rows_and_each_product_is_right() -> None:
     table = PAGE.partition("| what | how much |")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     prices = {row[0]: float(row[3].removesuffix(" $")) for row in rows}
+    assert len(rows) >= 14
+    assert any(what.startswith("`act`") for what in prices)
     assert round(sum(value for name, value in prices.items() if name != "sum"), 2) == prices["sum"]
-    assert prices["`sweep`, the same size"] == round(30 * 24 * 60 * (0.0000240 + 0.0000025), 2)
-    assert prices["Firestore, reads"] == round((1_000 * 60 + 43_200 * 6) / 100_000 * 0.03, 2)
-    assert prices["Firestore, writes"] == round(1_000 * 40 / 100_000 * 0.09, 2)
+    above = 0.0
+    for what, much, each, _ in rows[:-1]:
+        above = price(each, above)
+        assert prices[what] == round(amount(much) * above, 2), what
 
 
 NAMES = {"ORGANIZATION_ID": "123456789012", "YOUR_PROJECT": "acme-sec", "PROJECT_WITH_CLUSTERS": "acme-shop-prod"}

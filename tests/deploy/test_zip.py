@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +27,31 @@ ENVIRON = {"RESPONDER_SCC_PARENT": "organizations/1", "THREADS": "4", "WORKERS":
 
 
 def interpreter() -> str:
-    """Python 3.13, which is the functions' runtime, where it is there; the one that runs the tests otherwise."""
-    by_pyenv = (str(path) for path in Path.home().glob(".pyenv/versions/3.13*/bin/python3.13"))
-    for found in (shutil.which("python3.13"), *by_pyenv):
-        if found and subprocess.run([found, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            return found
-    return sys.executable
+    """Python 3.13, which is the functions' runtime and the page's; skips where uv finds none."""
+    # A shim of pyenv is no interpreter until it is told of which version.
+    environ = os.environ | {"PYENV_VERSION": "3.13"}
+    found = subprocess.run(
+        [rooms.uv(), "python", "find", "3.13"], env=environ, capture_output=True, text=True, check=False
+    )
+    path = found.stdout.strip()
+    if found.returncode == 0 and says(path) == "3.13":
+        return path
+    pytest.skip("there is no Python 3.13, which is the functions' runtime")
+
+
+def says(python: str) -> str:
+    """The version of an interpreter: major and minor."""
+    code = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_no_other_python_stands_in_for_that_of_the_functions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert says(interpreter()) == "3.13"
+    monkeypatch.setattr(rooms, "uv", lambda: str(tmp_path / "uv"))
+    (tmp_path / "uv").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
+    (tmp_path / "uv").chmod(0o755)
+    with pytest.raises(pytest.skip.Exception, match=r"no Python 3\.13"):
+        interpreter()
 
 
 @pytest.fixture(scope="module")
