@@ -153,6 +153,8 @@ class Estate:
         own = {documents.topic(plan, "records"): {INVESTIGATOR, ACT}, documents.topic(plan, "actions"): {INVESTIGATOR}}
         if account in own.get(resource, ()):
             held |= set(self._roles["publisher"])
+        if account in {INVESTIGATOR, ACT} and "/secrets/" in resource:
+            held |= set(self._roles["notifier"])
         if account == ACT and resource == f"buckets/{documents.bucket(plan)}":
             held |= set(self._roles["evidence"])
         if account == ACT and resource.rpartition("/")[2] in {COLLECTOR, REMEDIATOR}:

@@ -113,24 +113,13 @@ def _pubsub(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
         }
         for name in names
     }
-    pushing = f"projects/{project}/subscriptions/responder-respond"
-    found[f"/v1/{pushing}:getIamPolicy"] = {"bindings": [{"role": "roles/pubsub.subscriber", "members": [agent]}]}
+    for name in ("respond", *(("act",) if plan.act else ())):
+        found[f"/v1/projects/{project}/subscriptions/responder-{name}:getIamPolicy"] = {
+            "bindings": [{"role": "roles/pubsub.subscriber", "members": [agent]}]
+        }
     found[f"/v1/projects/{project}/subscriptions"] = {
         "subscriptions": [
-            {
-                "name": pushing,
-                "topic": topic(plan, "findings"),
-                "pushConfig": {
-                    "pushEndpoint": _url("respond"),
-                    "oidcToken": {"serviceAccountEmail": _PUSHER.format(project), "audience": _url("respond")},
-                },
-                "ackDeadlineSeconds": 600,
-                "messageRetentionDuration": "604800s",
-                "expirationPolicy": {},
-                "retryPolicy": {"minimumBackoff": "10s", "maximumBackoff": "600s"},
-                "deadLetterPolicy": {"deadLetterTopic": topic(plan, "dead"), "maxDeliveryAttempts": 10},
-                "state": "ACTIVE",
-            },
+            _pushing(plan, "findings", "respond"),
             {
                 "name": f"projects/{project}/subscriptions/responder-dead",
                 "topic": topic(plan, "dead"),
@@ -140,22 +129,25 @@ def _pubsub(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
                 "expirationPolicy": {},
                 "state": "ACTIVE",
             },
-            *([_summoning(plan)] if plan.act else []),
+            *([_pushing(plan, "actions", "act")] if plan.act else []),
         ]
     }
     return found
 
 
-def _summoning(plan: ScenarioDeployment) -> dict[str, Any]:
+def _pushing(plan: ScenarioDeployment, of: str, to: str) -> dict[str, Any]:
     return {
-        "name": f"projects/{plan.project}/subscriptions/responder-act",
-        "topic": topic(plan, "actions"),
+        "name": f"projects/{plan.project}/subscriptions/responder-{to}",
+        "topic": topic(plan, of),
         "pushConfig": {
-            "pushEndpoint": _url("act"),
-            "oidcToken": {"serviceAccountEmail": _PUSHER.format(plan.project), "audience": _url("act")},
+            "pushEndpoint": _url(to),
+            "oidcToken": {"serviceAccountEmail": _PUSHER.format(plan.project), "audience": _url(to)},
         },
         "ackDeadlineSeconds": 600,
+        "messageRetentionDuration": "604800s",
         "expirationPolicy": {},
+        "retryPolicy": {"minimumBackoff": "10s", "maximumBackoff": "600s"},
+        "deadLetterPolicy": {"deadLetterTopic": topic(plan, "dead"), "maxDeliveryAttempts": 10},
         "state": "ACTIVE",
     }
 

@@ -24,6 +24,8 @@ READER_MUST_NOT: Final = (
     Verb("", "secrets", "get"),
     Verb("", "secrets", "list"),
 )
+_OFF_LIMITS: Final = ("kube-system", "gke-managed-system")
+"""Namespaces of what runs the cluster: nobody of ours changes anything there, whatever was named."""
 _LOGS: Final = ("SYSTEM_COMPONENTS", "WORKLOADS")
 _CONNECT: Final = "container.clusters.connect"
 _RBAC: Final = "kubectl apply -f deploy/rbac/{}, bound to {}"
@@ -170,12 +172,16 @@ def _acting(case: Case, check: Check, access: Access, who: tuple[str, str], *, o
     role, account = who
     wanted = case.needs.verbs[role]
     own = (*_changing(wanted), Verb("", "secrets", "get"))
+    system = tuple(Verb(v.group, v.resource, v.verb, n) for n in _OFF_LIMITS for v in _changing(wanted))
     within = tuple(Verb(v.group, v.resource, v.verb, n) for n in case.namespaces for v in wanted)
-    allowed = _may(case, account, access, (*own, *within))
+    allowed = _may(case, account, access, (*own, *system, *within))
     broad = [str(verb) for verb in own if verb in allowed]
     if broad:
         mend = "bind its Role in one namespace at a time, never by a ClusterRoleBinding"
         yield check.wrong(f"{account} may {', '.join(broad)} in every namespace", mend)
+    elif misplaced := [str(verb) for verb in system if verb in allowed]:
+        mend = "remove its RoleBinding there: what runs the cluster is nobody's to end"
+        yield check.wrong(f"{account} may {', '.join(misplaced)}", mend)
     elif not opted:
         more = [str(verb) for verb in _changing(within) if verb in allowed]
         mend = "remove its RoleBindings from a project that has not opted in"

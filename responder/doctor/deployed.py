@@ -31,6 +31,11 @@ class Deployed:
         """The e-mail address of the account that it runs as."""
         return self.function.service_config.service_account_email
 
+    @property
+    def project(self) -> str:
+        """The id of the project that it runs in."""
+        return self.function.name.split("/")[1]
+
 
 def of(function: Function) -> Deployed:
     """The function with its settings."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from responder.doctor import clusters, delivery, detector, functions, own, rights
+from responder.doctor import beside, clusters, delivery, detector, functions, own, rights
 from responder.doctor.deployed import Deployed, with_settings
 from responder.doctor.facts import NotificationConfig, Subscription
 from responder.doctor.lines import Check, Line
@@ -72,12 +72,12 @@ def _delivered(case: Case, config: NotificationConfig, found: _Found) -> Iterato
 def _functions(case: Case, respond: Deployed, found: _Found) -> Iterator[Line]:
     """The APIs and the other functions; `found` is filled with them."""
     yield from functions.apis(case, respond)
-    for line in functions.sweep(case, respond):
+    for line in beside.sweep(case, respond):
         if isinstance(line, Deployed):
             found.sweep = line
         else:
             yield line
-    for line in functions.act(case, respond):
+    for line in beside.act(case, respond):
         if isinstance(line, Deployed):
             found.act = line
         else:
@@ -87,9 +87,12 @@ def _functions(case: Case, respond: Deployed, found: _Found) -> Iterator[Line]:
 def _rights(case: Case, found: _Found) -> Iterator[Line]:
     """What the account of each function may do, by that function's own settings."""
     acting = with_settings(case, found.act) if found.act else case
+    given, account = acting.settings, found.act.account if found.act else ""
+    hands = [one for one in dict.fromkeys((account, given.collector, given.remediator)) if one]
     readers = {one.account: one for one in (found.sweep, found.respond) if one}
-    for account, one in readers.items():
-        yield from rights.investigator(with_settings(case, one), account, actions=acting.settings.actions)
+    for one in readers.values():
+        yield from rights.investigator(with_settings(case, one), one.account, one.project, given, hands)
     if found.act:
-        yield from rights.actor(acting, found.act.account)
+        yield from rights.actor(acting, found.act.account, found.act.project)
+    yield from own.actions(acting)
     yield from own.evidence(acting)

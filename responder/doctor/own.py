@@ -35,6 +35,12 @@ def notices_of(case: Case) -> notices.Notices:
         return notices.NONE
 
 
+def secrets(case: Case) -> tuple[str, ...]:
+    """The secrets that hold channels' addresses: `projects/P/secrets/S`."""
+    places = [one.webhook.removeprefix("secret:") for one in notices_of(case).channel if "secret:" in one.webhook]
+    return tuple(dict.fromkeys(place.partition("/versions/")[0] for place in places))
+
+
 def capturing(case: Case) -> tuple[str, ...]:
     """The projects where commands may run in containers."""
     return tuple(one.id for one in policy_of(case).project if one.capture)
@@ -127,9 +133,7 @@ def store(case: Case) -> Iterator[Line]:
         yield check.ok("it answers")
     if place.startswith("firestore:"):
         project, _, name = place.removeprefix("firestore:").partition("/")
-        yield from Check("store.database", place).asking(
-            lambda: _database(case, project, name), gone=("there is no such database", _create(project, name))
-        )
+        yield from _native(case, "store.database", place)
         yield from Check("store.indexes", place).asking(
             lambda: _indexes(case, project, name), gone=("there is no such database", _create(project, name))
         )
@@ -139,16 +143,29 @@ def _create(project: str, name: str) -> str:
     return f"gcloud firestore databases create --project={project} --database={name} --type=firestore-native"
 
 
-def _database(case: Case, project: str, name: str) -> Iterator[Line]:
-    check = Check("store.database", case.settings.store)
-    kind = case.sources.database(project, name).type
-    mend = "create another database of type FIRESTORE_NATIVE: the mode cannot be changed"
-    yield check.either(kind == "FIRESTORE_NATIVE", "native mode", f"its type is {kind or 'unknown'}", mend)
+def actions(case: Case) -> Iterator[Line]:
+    """The second database, of brakes, approvals and intents: it is there, and of the right kind."""
+    if case.settings.actions.startswith("firestore:"):
+        yield from _native(case, "actions.database", case.settings.actions)
+
+
+def _native(case: Case, name: str, place: str) -> Iterator[Line]:
+    project, _, database = place.removeprefix("firestore:").partition("/")
+    check = Check(name, place)
+
+    def ask() -> Iterator[Line]:
+        kind = case.sources.database(project, database).type
+        mend = "create another database of type FIRESTORE_NATIVE: the mode cannot be changed"
+        yield check.either(kind == "FIRESTORE_NATIVE", "native mode", f"its type is {kind or 'unknown'}", mend)
+
+    yield from check.asking(ask, gone=("there is no such database", _create(project, database)))
 
 
 def _indexes(case: Case, project: str, name: str) -> Iterator[Line]:
     check = Check("store.indexes", case.settings.store)
-    found = {index.key: index.state for index in case.sources.indexes(project, name)}
+    # An index of collection groups serves no query of one collection.
+    every = [index for index in case.sources.indexes(project, name) if index.query_scope == "COLLECTION"]
+    found = {index.key: index.state for index in every}
     missing = [key for key in case.needs.indexes if key not in found]
     building = [key for key in case.needs.indexes if found.get(key, "READY") != "READY"]
     if missing:

@@ -94,7 +94,7 @@ class Identity(Protocol):
     def held(self, resource: str, permissions: Sequence[str]) -> frozenset[str]:
         """Those of the permissions that it has on a resource.
 
-        That is an organization, a folder, a project, a topic, `buckets/NAME` or `serviceAccounts/EMAIL`.
+        That is an organization, a folder, a project, a topic, a secret, `buckets/NAME` or `serviceAccounts/EMAIL`.
         """
 
     def may(self, access: Access, verbs: Iterable[Verb]) -> frozenset[Verb]:

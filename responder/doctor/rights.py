@@ -12,8 +12,18 @@ from typing import Final
 from responder.doctor import own
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
+from responder.settings import Settings
 
+_TAKES_TOKENS: Final = (
+    "iam.serviceAccounts.actAs",
+    "iam.serviceAccounts.getAccessToken",
+    "iam.serviceAccounts.getOpenIdToken",
+    "iam.serviceAccounts.implicitDelegation",
+    "iam.serviceAccounts.signBlob",
+    "iam.serviceAccounts.signJwt",
+)
 TOO_MUCH: Final = (
+    *_TAKES_TOKENS,
     "container.clusterRoleBindings.create",
     "container.pods.attach",
     "container.pods.delete",
@@ -21,23 +31,46 @@ TOO_MUCH: Final = (
     "container.pods.exec",
     "container.secrets.get",
     "container.secrets.list",
+    "datastore.entities.create",
+    "datastore.entities.delete",
+    "datastore.entities.update",
     "iam.serviceAccountKeys.create",
-    "iam.serviceAccounts.actAs",
     "resourcemanager.projects.setIamPolicy",
+    "storage.objects.create",
+    "storage.objects.delete",
 )
-"""None of ours has any of them by IAM: what `act` may do in a cluster it has by RBAC, one namespace at a time."""
+"""None of ours has any of them in a whole project: what `act` may do in a cluster it has by RBAC, one namespace at a
+time, and tokens, databases and buckets are granted one by one.
+"""
+
+_REMOVES: Final = (
+    "storage.buckets.delete",
+    "storage.buckets.setIamPolicy",
+    "storage.buckets.update",
+    "storage.objects.delete",
+    "storage.objects.update",
+)
+"""What evidence must be safe from, `act` itself included."""
 
 _DATASTORE: Final = {"roles/datastore.user", "roles/datastore.owner", "roles/owner", "roles/editor"}
 
 
-def investigator(case: Case, account: str, *, actions: str) -> Iterator[Line]:
-    """Of `respond` or `sweep`, by their settings; `actions` is the second database, which they must not write."""
-    yield from _reads(case, account)
-    if actions:
-        yield from _database(case, account, actions, wanted=False)
+def investigator(case: Case, account: str, home: str, acting: Settings, hands: Sequence[str]) -> Iterator[Line]:
+    """Of `respond` or `sweep`, by their settings; `home` is the project that it runs in.
+
+    `acting` are the settings of `act`, and `hands` the accounts that act: to what is theirs these have no rights.
+    """
+    yield from _reads(case, account, home)
+    for email in hands:
+        if email != account:
+            yield from has_not(case, account, f"serviceAccounts/{email}", _TAKES_TOKENS)
+    if bucket := _bucket(acting):
+        yield from has_not(case, account, bucket, (*case.needs.permissions["evidence"], *_REMOVES))
+    if acting.actions:
+        yield from _database(case, account, acting.actions, wanted=False)
 
 
-def _reads(case: Case, account: str) -> Iterator[Line]:
+def _reads(case: Case, account: str, home: str) -> Iterator[Line]:
     """What all three functions take: `act` looks up everything anew."""
     parent = case.settings.scc_parent
     wanted = case.needs.permissions["investigator"]
@@ -47,23 +80,32 @@ def _reads(case: Case, account: str) -> Iterator[Line]:
     yield from _has(case, account, parent, findings)
     for project in case.projects:
         yield from _has(case, account, f"projects/{project}", tuple(name for name in wanted if name not in findings))
+    for project in dict.fromkeys((*case.projects, home)):
         yield from has_not(case, account, f"projects/{project}")
     for topic in (case.settings.records_topic, case.settings.action_topic):
         if topic:
             yield from _has(case, account, topic, case.needs.permissions["publisher"])
+    for secret in own.secrets(case):
+        yield from _has(case, account, secret, case.needs.permissions["notifier"])
     yield from _database(case, account, case.settings.store, wanted=True)
 
 
-def actor(case: Case, account: str) -> Iterator[Line]:
+def actor(case: Case, account: str, home: str) -> Iterator[Line]:
     """Of `act`, by its settings, as far as IAM goes."""
-    yield from _reads(case, account)
+    yield from _reads(case, account, home)
     for email in dict.fromkeys((case.settings.collector, case.settings.remediator)):
         if email and email != account:
             yield from _has(case, account, f"serviceAccounts/{email}", case.needs.permissions["actor"])
-    if case.settings.evidence.startswith("gs://"):
-        bucket = case.settings.evidence.removeprefix("gs://").partition("/")[0]
-        yield from _has(case, account, f"buckets/{bucket}", case.needs.permissions["evidence"])
+    if bucket := _bucket(case.settings):
+        yield from _has(case, account, bucket, case.needs.permissions["evidence"])
+        yield from has_not(case, account, bucket, _REMOVES)
     yield from _database(case, account, case.settings.actions, wanted=True)
+
+
+def _bucket(settings: Settings) -> str:
+    """`buckets/NAME` of the evidence; empty where none is kept in Cloud Storage."""
+    scheme, _, rest = settings.evidence.partition("gs://")
+    return f"buckets/{rest.partition('/')[0]}" if rest and not scheme else ""
 
 
 def no_forging(case: Case, account: str, topic: str) -> Iterator[Line]:
@@ -98,12 +140,12 @@ def _for_what(case: Case, name: str) -> str:
     return f"{name} ({reason})" if reason else name
 
 
-def has_not(case: Case, account: str, resource: str) -> Iterator[Line]:
-    """It has nothing of what nobody of ours may have."""
+def has_not(case: Case, account: str, resource: str, forbidden: Sequence[str] = TOO_MUCH) -> Iterator[Line]:
+    """It has nothing there of what it must not have."""
     check = Check("rights.too-much", resource)
 
     def ask() -> Iterator[Line]:
-        held = sorted(case.become(account).held(resource, TOO_MUCH))
+        held = sorted(case.become(account).held(resource, forbidden))
         mend = "find the role that grants it, and take it away: roles/container.developer and roles/editor do"
         yield check.either(not held, f"{account} has nothing beyond it", f"{account} has {', '.join(held)}", mend)
 

@@ -61,6 +61,8 @@ class Impersonated:
             reply = self._rest.ask("GET", "storage", f"/storage/v1/b/{name}/iam/testPermissions", asking, params=query)
         else:
             service, version = ("pubsub", "v1") if "/topics/" in resource else ("cloudresourcemanager", "v3")
+            if "/secrets/" in resource:
+                service, version = "secretmanager", "v1"
             if kind == "serviceAccounts":
                 service, version, resource = "iam", "v1", f"projects/-/{resource}"
             body = {"permissions": list(permissions)}

@@ -36,7 +36,9 @@ SUBSCRIPTIONS: Final = "/v1/projects/acme-sec/subscriptions"
 FUNCTIONS: Final = "/v2/projects/acme-sec/locations/-/functions"
 JOBS: Final = "/v1/projects/acme-sec/locations/europe-west1/jobs"
 INVOKERS: Final = "/v2/projects/acme-sec/locations/europe-west1/services/responder-respond:getIamPolicy"
+SWEEPS: Final = INVOKERS.replace("responder-respond", "responder-sweep")
 RECORDS: Final = "/v1/projects/acme-sec/databases/records"
+ACTIONS: Final = "/v1/projects/acme-sec/databases/actions"
 CLUSTERS: Final = f"/v1/projects/{PROJECT}/locations/-/clusters"
 BUCKET: Final = "/storage/v1/b/acme-sec-evidence"
 POLICY: Final = "policy of acme-sec"
@@ -80,6 +82,13 @@ ALL: Final = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
 
 NOTICED: Final = {"RESPONDER_NOTICES": "n.toml"}
 TOLD: Final = b'[[channel]]\nname = "security"\nkind = "slack"\nwebhook = "env:SLACK"\n'
+SECRET: Final = TOLD.replace(b"env:SLACK", b"secret:projects/acme-sec/secrets/slack/versions/latest")
+TOKEN: Final = "iam.serviceAccounts.getAccessToken"
+
+
+def allowed(account: str, permission: str, on: str) -> Planted:
+    return Planted(granted=({"account": account, "permission": permission, "on": on},))
+
 
 FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     # name: (what is planted, the check that must say so, words of its detail, words of its mend)
@@ -451,6 +460,99 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change=function(2, serviceConfig={"environmentVariables": {"RESPONDER_COLLECTOR": None}})),
         "act.rbac", "RESPONDER_COLLECTOR of act is not set", "collector.yaml",
     ),
+    "act failed to deploy": (Planted(change=function(2, state="FAILED")), "function", "failed", "deploy it"),
+    "act is open to the internet": (
+        Planted(change=function(2, serviceConfig={"ingressSettings": "ALLOW_ALL"})),
+        "function.ingress", "anybody", "internal",
+    ),
+    "act's timeout is too short": (
+        Planted(change=function(2, serviceConfig={"timeoutSeconds": 1})), "function.timeout", "may take 180", "180 s",
+    ),
+    "sweep failed to deploy": (Planted(change=function(1, state="FAILED")), "function", "failed", "deploy it"),
+    "sweep is open to the internet": (
+        Planted(change=function(1, serviceConfig={"ingressSettings": "ALLOW_ALL"})),
+        "function.ingress", "anybody", "internal",
+    ),
+    "sweep's timeout is too short": (
+        Planted(change=function(1, serviceConfig={"timeoutSeconds": 10})), "function.timeout", "may take 180", "180 s",
+    ),
+    "everybody may call sweep": (
+        Planted(change={SWEEPS: {"bindings": {"0": {"members": ["allUsers"]}}}}),
+        "function.invoker", "everybody may call it", "remove allUsers",
+    ),
+    "nobody may call sweep": (
+        Planted(change={SWEEPS: {"bindings": []}}),
+        "function.invoker", "pusher@acme-sec.iam.gserviceaccount.com may not call it", "--role=roles/run.invoker",
+    ),
+    "sweep is called without a token": (
+        Planted(change={JOBS: {"jobs": {"0": {"httpTarget": {"oidcToken": None}}}}}),
+        "sweep.job", "without a token", "--oidc-service-account-email",
+    ),
+    "what is for act is refused for ever": (
+        Planted(change={SUBSCRIPTIONS: {"subscriptions": {"2": {"deadLetterPolicy": None}}}}),
+        "dead-letter.policy", "it has none", "responder-act --dead-letter-topic",
+    ),
+    "what is for act comes back at once": (
+        Planted(change={SUBSCRIPTIONS: {"subscriptions": {"2": {"retryPolicy": None}}}}),
+        "subscription.retry", "comes back at once", "responder-act --min-retry-delay",
+    ),
+    "Pub/Sub's agent may not take what is dead of act": (
+        Planted(change={"/v1/projects/acme-sec/subscriptions/responder-act:getIamPolicy": {"bindings": []}}),
+        "dead-letter.agent", "service-733120045567@gcp-sa-pubsub", "--role=roles/pubsub.subscriber",
+    ),
+    "the investigator can take the remediator's token": (
+        allowed(INVESTIGATOR, TOKEN, f"projects/-/serviceAccounts/{REMEDIATOR}"),
+        "rights.too-much", f"{INVESTIGATOR} has {TOKEN}", "take it away",
+    ),
+    "the investigator can take act's token": (
+        allowed(INVESTIGATOR, TOKEN, f"projects/-/serviceAccounts/{ACT}"),
+        "rights.too-much", f"{INVESTIGATOR} has {TOKEN}", "take it away",
+    ),
+    "the investigator can take any account's token": (
+        allowed(INVESTIGATOR, TOKEN, "projects/acme-sec"),
+        "rights.too-much", f"{INVESTIGATOR} has {TOKEN}", "take it away",
+    ),
+    "act can take any account's token": (
+        allowed(ACT, TOKEN, "projects/acme-sec"), "rights.too-much", f"{ACT} has {TOKEN}", "take it away",
+    ),
+    "the investigator can write evidence": (
+        allowed(INVESTIGATOR, "storage.objects.create", "buckets/acme-sec-evidence"),
+        "rights.too-much", f"{INVESTIGATOR} has storage.objects.create", "take it away",
+    ),
+    "act can delete evidence": (
+        allowed(ACT, "storage.objects.delete", "buckets/acme-sec-evidence"),
+        "rights.too-much", f"{ACT} has storage.objects.delete", "take it away",
+    ),
+    "the investigator can write every database by a custom role": (
+        allowed(INVESTIGATOR, "datastore.entities.update", "projects/acme-sec"),
+        "rights.too-much", f"{INVESTIGATOR} has datastore.entities.update", "take it away",
+    ),
+    "the second database is not there": (
+        Planted(change={ACTIONS: None}), "actions.database", "no such database", "--database=actions",
+    ),
+    "the second database is in Datastore mode": (
+        Planted(change={ACTIONS: {"type": "DATASTORE_MODE"}}),
+        "actions.database", "DATASTORE_MODE", "FIRESTORE_NATIVE",
+    ),
+    "an index is of collection groups": (
+        Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {
+            "2": {"queryScope": "COLLECTION_GROUP"}}}}),
+        "store.indexes", f"1 of {INDEXES} are missing: findings: event_time ASCENDING", "deploy/firestore.indexes.json",
+    ),
+    "a channel's address cannot be read": (
+        Planted(
+            settings=NOTICED,
+            files={"n.toml": SECRET},
+            withheld=({"account": INVESTIGATOR, "permission": "secretmanager.versions.access"},),
+        ),
+        "rights", f"{INVESTIGATOR} lacks secretmanager.versions.access", "custom role",
+    ),
+    "the remediator may delete in kube-system": (
+        Planted(scenario=rules(REMEDIATOR_TOKEN, {"apiGroups": [""], "resources": ["pods", "pods/eviction"],
+                                                  "verbs": ["get", "create", "delete"],
+                                                  "namespaces": ["shop", "kube-system"]})),
+        "act.rbac", "may delete pods in kube-system, create pods/eviction in kube-system", "RoleBinding",
+    ),
 }  # fmt: skip
 
 
@@ -492,7 +594,7 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
             "pubsub.subscriptions.getIamPolicy": "dead-letter.agent",
             "cloudfunctions.functions.list": "function",
             "run.services.getIamPolicy": "function.invoker",
-            "cloudscheduler.jobs.list": "sweep",
+            "cloudscheduler.jobs.list": "sweep.job",
             "datastore.databases.getMetadata": "store.database",
             "datastore.indexes.list": "store.indexes",
             "storage.buckets.get": "evidence.bucket",
