@@ -24,6 +24,7 @@ from responder.policy import Policy
 from responder.ports import Acting, Approval, Claim, Intended, World
 from responder.record import Decision, Record, Round
 
+_AGAIN: Final = timedelta(minutes=1)
 CAPTURE: Final = timedelta(minutes=4)
 """The snapshot's minute, the two of the taking, and what its last command and the manifest take."""
 
@@ -89,7 +90,9 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
         # Whoever answers summons us; else it is looked at once more, when the time is over.
         return removing.closed(world, claim, record, due=record.decision.approve_by or world.now())
     if record.decision.kind == "hold" or project is None:
-        return removing.held(world, claim, record)
+        # What did not come for a reason that may pass is asked for again, a few times.
+        again = world.now() + _AGAIN if project and project.capture and seizing.is_worth_another(record) else None
+        return removing.held(world, claim, record, due=again)
     return removing.remove(world, acting, claim, record, project)
 
 
@@ -136,7 +139,8 @@ def _is_to_be_captured(world: World, acting: Acting, record: Record, policy: Pol
     proof, pod = record.evidence.proof, record.evidence.pod
     if acting.collect is None or not isinstance(proof, Found) or not isinstance(pod, Found):
         return False
-    if record.capture is not None and record.capture.uid == proof.value.uid:
+    taken = record.capture is not None and record.capture.uid == proof.value.uid
+    if taken and not seizing.is_worth_another(record):
         return False
     return not may_enter(_situation(world, acting, record, policy))
 

@@ -20,7 +20,7 @@ from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerR
 from responder.finding import TEST_MARK
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import Capture, Decision, Guard, Record, RecordedFinding, judged
+from responder.record import NO_PROGRAM, NOT_RUNNING, Capture, Decision, Guard, Record, RecordedFinding, judged
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ _GROUPS: Final = {
 _CONTROLLERS: Final = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "Job"})
 _NOT_COUNTED: Final = frozenset({"Job", "CronJob", "DaemonSet"})
 _RANK: Final = {"suspicious": 1, "malicious": 2}
-_NOTHING_TO_TAKE: Final = ("distroless", "not running")
+_NOTHING_TO_TAKE: Final = (NO_PROGRAM, NOT_RUNNING)
 """A capture that is impossible for these reasons is as good as it gets. One that was denied or broke may yet be had."""
 
 _NO_POLICY: Final = "no policy is in force"
@@ -413,8 +413,13 @@ def _wrong_with(capture: Capture, record: Record, uid: str) -> str:
         return "what was captured is of another pod"
     if not capture.manifest or not capture.manifest_sha256:
         return "the manifest of the capture is not kept"
-    if capture.impossible and not capture.impossible.startswith(_NOTHING_TO_TAKE):
+    if capture.impossible.startswith(_NOTHING_TO_TAKE):
+        return ""
+    if capture.impossible:
         return "the capture was not possible now, and may be later"
+    missed = sum(artifact.passing for artifact in record.artifacts)
+    if missed:
+        return f"{missed} of what was to be captured did not come, and may at another try"
     statuses = {artifact.status for artifact in record.artifacts}
     return "of what was to be captured, all failed" if "failed" in statuses and "captured" not in statuses else ""
 
@@ -470,7 +475,8 @@ GUARDS: Final[tuple[Ask, ...]] = (
 _TO_ENTER: Final = frozenset(
     {
         "not-read-only", "brake-off", "policy-in-force", "project-named", "project-agrees", "cluster-agrees",
-        "not-a-test", "finding-active", "verified-lately", "one-pod", "pod-proven", "namespace-open",
+        "not-a-test", "finding-active", "finding-fresh", "verified-lately", "one-pod", "pod-proven", "namespace-open",
+        "not-exempt",
     }
 )  # fmt: skip
 

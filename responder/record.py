@@ -334,6 +334,7 @@ class Artifact(Model):
     stored: str = ""
     stored_sha256: str = ""
     taken_at: datetime | None = None
+    passing: bool = Field(default=False, description="another try may bring it: a refusal, a cut, or the time was over")
     by_hand: str = Field(default="", description="the line that takes it by hand")
 
 
@@ -364,6 +365,11 @@ class BrokenOff(Model):
     sha256: str
 
 
+NO_PROGRAM: Final = "the container has none of tar, cat, dd and base64"
+NOT_RUNNING: Final = "not running"
+"""How `Capture.impossible` begins where there was nothing to take; any other reason may pass."""
+
+
 class Capture(Model):
     """One capture: from which container, by whom, how, and its manifest. `impossible` says why nothing was taken."""
 
@@ -383,7 +389,16 @@ class Capture(Model):
     manifest: str = Field(default="", description="its place in the evidence store")
     manifest_sha256: str = ""
     impossible: str = ""
+    tries: int = Field(default=1, description="how often it was tried since an analyst asked for it anew")
     by_hand: tuple[ByHand, ...] = ()
+
+
+def may_come(record: Record) -> bool:
+    """Whether something that was to be captured did not come for a reason that may pass."""
+    capture = record.capture
+    if capture is None or capture.impossible.startswith((NO_PROGRAM, NOT_RUNNING)):
+        return False
+    return any(one.passing for one in record.artifacts) or bool(capture.impossible and not record.artifacts)
 
 
 class Action(Model):

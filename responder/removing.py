@@ -208,11 +208,11 @@ def _held_back(world: World, claim: Claim, record: Record, reason: str) -> Recor
     return held(world, claim, record.model_copy(update={"decision": decision}))
 
 
-def held(world: World, claim: Claim, record: Record) -> Record:
-    """Finished without an action. That it was to be tried again, where an earlier call said so, is over."""
+def held(world: World, claim: Claim, record: Record, *, due: datetime | None = None) -> Record:
+    """Finished without an action, for good or until `due`. That it was to be tried again is over."""
     if record.outcome.kind == "held":
         record = record.model_copy(update={"outcome": Outcome(detail=NOTHING_DONE, at=record.outcome.at)})
-    return closed(world, claim, record, due=None)
+    return closed(world, claim, record, due=due)
 
 
 def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:

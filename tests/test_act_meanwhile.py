@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from lab.scenario import load
 from responder import act, notification, pipeline, removing, wiring
 from responder.capture import custody, seizing
 from responder.errors import Refused, StoreError, Unanswered
-from responder.evidence import Found, Missing
+from responder.evidence import Found, Missing, Pod
 from responder.policy import NONE
-from responder.ports import ANOTHER_IS_OPEN, Brake, Delivery, Intended, Intent, RecordQuery, World
+from responder.ports import ANOTHER_IS_OPEN, Access, Brake, Cell, Delivery, Intended, Intent, Ran, RecordQuery, World
 from responder.record import Record
 from tests.scene import APPROVE, AUTO, POD, SCENARIOS, Scene, needs_kubelet, scene
 from tests.test_act import fault, with_pod
@@ -412,3 +412,136 @@ def test_scc_being_silent_while_act_asks_takes_no_look_away(tmp_path: Path) -> N
 
 def _silent(*_: object) -> None:
     raise Unanswered("unavailable", "down")
+
+
+# --- whose container it is --------------------------------------------------------------------------------------------
+
+
+def with_collector(world: World, **methods: Any) -> World:
+    """The world with a collector some of whose methods are others."""
+    assert world.act is not None
+    real = world.act.collect
+    assert real is not None
+
+    def collect(access: Access) -> Any:
+        return Instead(real(access), **methods)
+
+    return dataclasses.replace(world, act=dataclasses.replace(world.act, collect=collect))
+
+
+def another(here: Scene, after: int) -> tuple[World, list[str]]:
+    """A world in which the pod of that name is another one once so many commands ran, and what ran."""
+    assert here.world.act is not None
+    assert here.world.act.collect is not None
+    real = here.world.act.collect(removing.access(here.world, here.record))
+    ran: list[str] = []
+
+    def pod(namespace: str, name: str) -> Pod:
+        found = real.pod(namespace, name)
+        return found if len(ran) < after else found.model_copy(update={"uid": "99999999-0000-4000-8000-000000000000"})
+
+    def run(cell: Cell, argv: Sequence[str], **more: Any) -> Ran:
+        ran.append(argv[0])
+        return real.run(cell, argv, **more)
+
+    return with_collector(here.world, pod=pod, run=run), ran
+
+
+@needs_kubelet
+def test_no_command_runs_in_another_pod_of_the_same_name(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        world, ran = another(here, 0)
+        done = acted(world, here)
+        assert done.capture is not None
+        assert (ran, done.capture.impossible) == ([], "the pod was replaced under the same name")
+
+
+@needs_kubelet
+def test_what_another_pod_may_have_told_of_itself_is_not_kept(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        world, ran = another(here, 1)
+        done = acted(world, here)
+        assert done.capture is not None
+        volatile = done.capture.volatile
+        assert (volatile.processes, volatile.sockets, volatile.recent) == ((), (), ())
+        assert volatile.missing == ("nothing that is lost with it is kept: the pod was replaced under the same name",)
+        assert not {"tar", "dd", "base64"} & set(ran)
+        assert {one.status for one in done.artifacts} == {"left_out"}
+        assert here.deletes() == []
+
+
+@needs_kubelet
+@pytest.mark.parametrize(
+    "lines", [{"exemption": '[{namespace = "shop", why = "a drill"}]'}, {"finding_age_minutes": "1"}]
+)
+def test_a_container_is_not_entered_for_what_is_never_answered(tmp_path: Path, lines: dict[str, str]) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"} | lines) as here:
+        here.lab.advance(timedelta(minutes=2))
+        done = here.act()
+        assert (done.capture, done.decision.kind, here.commands()) == (None, "hold", [])
+
+
+# --- another try ------------------------------------------------------------------------------------------------------
+
+
+def failing(here: Scene, why: Any, words: str = "") -> World:
+    """A world in which every command that has `words` among its arguments is refused."""
+    assert here.world.act is not None
+    assert here.world.act.collect is not None
+    real = here.world.act.collect(removing.access(here.world, here.record))
+
+    def run(cell: Cell, argv: Sequence[str], **more: Any) -> Ran:
+        if any(words in one for one in argv):
+            raise Unanswered(why, "exec: a test", mend="")
+        return real.run(cell, argv, **more)
+
+    return with_collector(here.world, run=run)
+
+
+@needs_kubelet
+@pytest.mark.parametrize("why", ["denied", "unavailable"])
+def test_a_capture_that_was_refused_is_tried_again_and_the_pod_stays_until_then(tmp_path: Path, why: str) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        held = acted(failing(here, why), here)
+        assert (held.decision.kind, held.provenance.act, here.deletes()) == ("hold", "wanted", [])
+        assert held.provenance.act_due is not None
+        here.lab.advance(timedelta(seconds=61))
+        done = here.act()
+        assert (done.decision.kind, len(here.deletes())) == ("delete_pod", 1)
+        assert done.capture is not None
+        assert done.capture.tries == 2
+        assert custody.intact(done, here.world.act.evidence)  # type: ignore[union-attr] # it is there
+
+
+@needs_kubelet
+def test_a_capture_that_is_always_refused_is_tried_three_times_and_the_pod_stays(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true", "finding_age_minutes": "1440"}) as here:
+        for number in (1, 2, 3):
+            done = acted(failing(here, "denied"), here)
+            assert done.capture is not None
+            assert (done.capture.tries, done.provenance.act) == (number, "done" if number == 3 else "wanted")
+            here.lab.advance(timedelta(seconds=61))
+        assert here.deletes() == []
+        pipeline.again(here.world, here.id)
+        done = here.act()
+        assert done.capture is not None
+        assert (done.capture.tries, done.decision.kind, len(here.deletes())) == (1, "delete_pod", 1)
+
+
+@needs_kubelet
+def test_what_came_before_a_refusal_stays_and_the_pod_stays_until_the_rest_is_there(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        whole = failing(here, "unavailable", "k.c")
+        held = acted(whole, here)
+        came = {one.path: one.stored for one in held.artifacts if one.status == "captured"}
+        missed = {one.path for one in held.artifacts if one.passing}
+        assert "/tmp/.x/k.c" in missed
+        assert (held.decision.kind, here.deletes()) == ("hold", [])
+        assert "captures-kept" in " ".join(held.decision.reasons)
+        here.lab.advance(timedelta(seconds=61))
+        done = here.act()
+        kept = {one.path: one.stored for one in done.artifacts if one.status == "captured"}
+        assert came.items() <= kept.items()
+        assert "/tmp/.x/k.c" in kept
+        assert (done.decision.kind, len(here.deletes())) == ("delete_pod", 1)
+        assert all(one.ok for one in custody.verify(done, here.world.act.evidence))  # type: ignore[union-attr] # it is there

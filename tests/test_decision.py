@@ -17,7 +17,17 @@ from responder.evidence import Evidence, Missing, OwnerChain, OwnerRef, Project,
 from responder.finding import TEST_MARK, PodRef
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import Artifact, Capture, Decision, Occurrence, Record, RecordedFinding, Triage
+from responder.record import (
+    NO_PROGRAM,
+    NOT_RUNNING,
+    Artifact,
+    Capture,
+    Decision,
+    Occurrence,
+    Record,
+    RecordedFinding,
+    Triage,
+)
 from tests.builders import EVENT_TIME, TARGET, a_record, a_recorded, a_subject
 from tests.sheets import NODE, UID, a_cluster, a_pod, a_proof, everything, found
 
@@ -456,9 +466,9 @@ def test_a_lower_verdict_and_no_floor_are_enough_where_the_policy_says_so() -> N
     assert decide(asked(a_situation())).kind == "delete_pod"
 
 
-@pytest.mark.parametrize("why", ["distroless: no program to read with", "not running: terminated"])
+@pytest.mark.parametrize("why", [NO_PROGRAM, f"{NOT_RUNNING}: terminated"])
 def test_a_capture_for_which_there_was_nothing_to_take_does_not_hold_the_pod(why: str) -> None:
-    nothing = record(capture=a_capture(impossible=why), artifacts=())
+    nothing = record(capture=a_capture(impossible=why), artifacts=(an_artifact("failed"), an_artifact("left_out")))
     assert decide(nothing(a_situation())).kind == "delete_pod"
 
 

@@ -17,7 +17,7 @@ from responder.decision import Situation, decide, would
 from responder.evidence import Missing, OwnerChain, Project, Workload
 from responder.policy import Exemption, Policy
 from responder.ports import Brake
-from responder.record import Confirmed, Triage
+from responder.record import NO_PROGRAM, Confirmed, Triage
 from tests.builders import EVENT_TIME, TARGET, a_recorded
 from tests.sheets import UID, a_cluster, a_pod, a_proof, found
 from tests.test_decision import (
@@ -208,7 +208,7 @@ def situation(facts: Facts) -> Situation:
         "none": None,
         "other pod": a_capture(uid="88888888-0000-4000-8000-000000000000"),
         "denied": a_capture(impossible="the API server refused: denied: exec"),
-        "distroless": a_capture(impossible="distroless: no program to read with"),
+        "distroless": a_capture(impossible=NO_PROGRAM),
     }
     base, now = a_situation(), EVENT_TIME + timedelta(minutes=facts.minutes_old)
     words = CONFIRMED[facts.confirmed]

@@ -16,7 +16,12 @@ _LONGEST = 4096
 
 
 def artifact(
-    want: Want, status: Literal["captured", "left_out", "failed"], reason: str = "", *, notes: Iterable[str] = ()
+    want: Want,
+    status: Literal["captured", "left_out", "failed"],
+    reason: str = "",
+    *,
+    notes: Iterable[str] = (),
+    passing: bool = False,
 ) -> Artifact:
     """A want of which nothing is kept, or not yet."""
     return Artifact(
@@ -27,13 +32,17 @@ def artifact(
         status=status,
         reason=reason,
         notes=tuple(notes),
+        passing=passing,
     )
 
 
-def kept(want: Want, tool: Tool, got: Got, *, notes: Iterable[str], at: datetime) -> Artifact:
-    """A file that is in the evidence store; below a directory its path is the one that tar told."""
+def kept(want: Want, tool: Tool, got: Got, *, notes: Iterable[str], at: datetime, cut: bool) -> Artifact:
+    """A file that is in the evidence store; below a directory its path is the one that tar told.
+
+    `cut`: the command was, and the rest of a file that is not whole may come at another try.
+    """
     arrived = got.arrived
-    return artifact(want, "captured", notes=notes).model_copy(
+    return artifact(want, "captured", notes=notes, passing=cut and arrived.truncated).model_copy(
         update={
             "path": printable(got.path, _LONGEST) if want.is_directory else want.path,
             "sha256": arrived.sha256,

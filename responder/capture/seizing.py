@@ -20,12 +20,14 @@ from responder.capture.sealing import Sealed
 from responder.capture.taking import Caps, Means, take
 from responder.capture.volatile import Snapshot, snapshot
 from responder.capture.wanted import LeftOut, Want, Wanted, plain, wanted
+from responder.capture.watching import Watch
 from responder.evidence import ContainerState, Pod
 from responder.ports import Acting, Cell, Clock, Collector, EvidenceStore, Incoming
-from responder.record import Artifact, BrokenOff, Capture, Record, RecordedFinding, Volatile
+from responder.record import NOT_RUNNING, Artifact, BrokenOff, Capture, Record, RecordedFinding, Volatile, may_come
 from responder.redact import Redactor
 
 _NUMBER: Final = re.compile(r"([0-9]{1,6})-[^/]+")
+MOST_TRIES: Final = 3
 _MOST_DROPPED: Final = 16
 
 
@@ -60,30 +62,49 @@ def seize(
         identity=acting.identity,
         responder=__version__,
         broken_off=left,
+        tries=_tries(record, pod.uid) + 1,
     )
     if container is None or container.state != "running":
-        state = f"not running: the container is {container.state}" if container else "the pod has no such container"
+        state = f"{NOT_RUNNING}: the container is {container.state}" if container else "the pod has no such container"
         return (*_kept(evidence, record, capture.model_copy(update={"impossible": state}), (), attempt), {})
     cell = Cell(namespace=subject.namespace, pod=subject.pod, container=container.name, uid=pod.uid)
-    seen = snapshot(collector, cell, redactor=redactor, writable=_writable(container), monotonic=time.monotonic)
+    watch = Watch(collector=collector, cell=cell)
+    seen, changed = _seen(watch, redactor, _writable(container))
     listed = wanted(findings, container, _cwd_of(findings, seen))
-    wants = (*listed.wants, *_dropped(listed, seen.volatile))
+    before = _brought_before(record, pod.uid)
+    have = {one.path for one in before}
+    wants = tuple(one for one in (*listed.wants, *_dropped(listed, seen.volatile)) if one.path not in have)
 
     def new(number: str) -> Incoming:
         return Sealed(evidence.new(f"{record.id}/{attempt}-{number}.zip"), number)
 
     means = Means(collector=collector, cell=cell, new=new, now=now, monotonic=time.monotonic, facts=elf.facts)
     told = tuple(process for one in findings for process in one.processes)
-    taken = take(means, wants, caps=caps, told=told)
-    artifacts = (*taken.artifacts, *(_left_out(one) for one in listed.left_out))
+    taken = take(means, wants, caps=caps, told=told, watch=watch, over=changed)
+    artifacts = (*before, *taken.artifacts, *(_left_out(one) for one in listed.left_out))
     update = {
         "finished": now(),
         "tools": taken.tools,
         "volatile": seen.volatile,
         "impossible": taken.impossible,
     }
-    clean = tuple(_redacted(one, redactor) for one in artifacts)
+    clean = tuple(one if one in before else _redacted(one, redactor) for one in artifacts)
     return (*_kept(evidence, record, capture.model_copy(update=update), clean, attempt), redactor.counts)
+
+
+def _seen(watch: Watch, redactor: Redactor, writable: tuple[str, ...]) -> tuple[Snapshot, str]:
+    """The snapshot, and why nothing more is to be asked of the container: it is, or may be, another one.
+
+    A command goes to whatever pod has the name. What another one told is not kept.
+    """
+    seen = Snapshot(volatile=Volatile(), cwd_of={})
+    changed = watch.changed()
+    if not changed:
+        seen = snapshot(watch.collector, watch.cell, redactor=redactor, writable=writable, monotonic=time.monotonic)
+        changed = watch.changed()
+    if changed:
+        seen = Snapshot(volatile=Volatile(missing=(f"nothing that is lost with it is kept: {changed}",)), cwd_of={})
+    return seen, changed
 
 
 def _attempt(evidence: EvidenceStore, record: Record) -> tuple[int, tuple[BrokenOff, ...]]:
@@ -108,6 +129,29 @@ def _kept(
         raise
     stored = file.commit()
     return capture.model_copy(update={"manifest": stored.place, "manifest_sha256": stored.sha256}), artifacts
+
+
+# --- another try ------------------------------------------------------------------------------------------------------
+
+
+def is_worth_another(record: Record) -> bool:
+    """Whether what was not taken may come at another try, and there is one left."""
+    capture = record.capture
+    return capture is not None and may_come(record) and _tries(record, capture.uid) < MOST_TRIES
+
+
+def _tries(record: Record, uid: str) -> int:
+    """Tries at this pod; whoever asks for an investigation anew has them begin anew."""
+    capture = record.capture
+    asked = any(one.kind == "again" and capture and one.at > capture.finished for one in record.provenance.rounds)
+    return 0 if capture is None or capture.uid != uid or asked else capture.tries
+
+
+def _brought_before(record: Record, uid: str) -> tuple[Artifact, ...]:
+    """What an earlier try at this pod brought whole: it is not taken again, and stays named."""
+    if record.capture is None or record.capture.uid != uid:
+        return ()
+    return tuple(one for one in record.artifacts if one.status == "captured" and not one.passing)
 
 
 # --- what is wanted ---------------------------------------------------------------------------------------------------

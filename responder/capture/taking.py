@@ -19,9 +19,9 @@ from responder.capture.artifacts import artifact, kept
 from responder.capture.belt import Belt
 from responder.capture.fetching import Enough, Fetched, Got, Plain, Plan
 from responder.capture.members import Members
-from responder.capture.tools import NONE, Toolbox, argv
+from responder.capture.tools import NONE, UNTOLD, Toolbox, argv, kind, look
 from responder.capture.wanted import Want
-from responder.capture.watching import Watch
+from responder.capture.watching import NOT_ASKED, Watch
 from responder.errors import NoProgram, Unanswered
 from responder.finding import Process
 from responder.ports import Cell, Clock, Collector, Incoming
@@ -32,6 +32,7 @@ CHECK_EVERY: Final = 5
 """So many files, or one command more, lie between two looks at the pod."""
 TOGETHER: Final = 32
 """Paths that one tar is given at most."""
+FOLLOWED: Final = "whether a link lies there was not told: this program follows links"
 UNPROVEN: Final = "taken after the last proof that this was still the same container"
 
 _ROOM: Final = 64 * 1024
@@ -40,6 +41,8 @@ _ROOM_FOR_ONE: Final = 4 * 1024
 _LEAST_SECONDS: Final = 1.0
 _WORDS: Final = 4096
 """Bytes of the paths of one command, as they stand in the URL: front ends take some 8 KiB of one."""
+_LISTING: Final = 16 * 1024
+_LISTING_SECONDS: Final = 10.0
 _TAR_ALONE: Final = "a directory, and the container has no tar"
 
 
@@ -47,7 +50,7 @@ _TAR_ALONE: Final = "a directory, and the container has no tar"
 class Caps:
     """Where the taking stops, whichever comes first. `each` bounds the seconds of one command."""
 
-    file: int = 32 * MIB
+    file: int = 64 * MIB
     total: int = 128 * MIB
     files: int = 64
     span: timedelta = timedelta(seconds=120)
@@ -75,9 +78,18 @@ class Taken:
     impossible: str
 
 
-def take(means: Means, wanted: Sequence[Want], *, caps: Caps | None = None, told: Sequence[Process] = ()) -> Taken:
+def take(
+    means: Means,
+    wanted: Sequence[Want],
+    *,
+    caps: Caps | None = None,
+    told: Sequence[Process] = (),
+    watch: Watch | None = None,
+    over: str = "",
+) -> Taken:
     """Take what is wanted; `told` are the finding's processes, whose binaries SCC hashed.
 
+    `watch` is that of commands before these, where there were any; `over` is why there is nothing to be taken now.
     Raises StoreError where the evidence store fails; nothing of the file in hand is left there then.
     """
     with Belt() as belt:
@@ -86,7 +98,9 @@ def take(means: Means, wanted: Sequence[Want], *, caps: Caps | None = None, told
             caps=caps or Caps(),
             told=told,
             belt=belt,
-            watch=Watch(collector=means.collector, cell=means.cell),
+            watch=watch or Watch(collector=means.collector, cell=means.cell),
+            over=over,
+            may_pass=over.startswith(NOT_ASKED),
             began=means.monotonic(),
         )
         return taking.all([_Turn(number=number, want=want) for number, want in enumerate(wanted)])
@@ -130,6 +144,8 @@ class _Taking:
     """So many of the artifacts came before the last good answer."""
     since: int = 0
     over: str = ""
+    may_pass: bool = False
+    """Whether what ended it may pass."""
 
     def all(self, turns: Sequence[_Turn]) -> Taken:
         """Every want, to its end."""
@@ -168,15 +184,17 @@ class _Taking:
             self._check()
         if reason := self.over or self._spent():
             for turn in some:
-                self._leave(turn, "left_out", reason)
+                self._leave(turn, "left_out", reason, passing=self.may_pass or self._is_late())
             return ()
         try:
             return self._together(some) if len(some) > 1 else self._alone(some[0])
         except Unanswered as error:
             # A no from the API server is a no for every file; what may pass is asked for when the record is made anew.
             # A pod that went or was replaced says no as well, in words that tell nothing of it.
-            self.over = self.watch.changed() or f"the API server refused: {error.why}: {error.detail}"
-            self._leave(some[0], "failed", self.over)
+            changed = self.watch.changed()
+            self.over = changed or f"the API server refused: {error.why}: {error.detail}"
+            self.may_pass = not changed or changed.startswith(NOT_ASKED)
+            self._leave(some[0], "failed", self.over, passing=self.may_pass)
             return some[1:]
 
     def _check(self) -> None:
@@ -185,6 +203,7 @@ class _Taking:
             return
         reason = self.watch.changed()
         if reason:
+            self.may_pass = self.may_pass if self.over else reason.startswith(NOT_ASKED)
             self.over = self.over or reason
         else:
             self.proven, self.since = len(self.artifacts), 0
@@ -192,8 +211,11 @@ class _Taking:
     def _left(self) -> float:
         return self.caps.span.total_seconds() - (self.means.monotonic() - self.began)
 
+    def _is_late(self) -> bool:
+        return self._left() < _LEAST_SECONDS
+
     def _spent(self) -> str:
-        if self._left() < _LEAST_SECONDS:
+        if self._is_late():
             return f"the time for the capture was over ({self.caps.span.total_seconds():.0f} s)"
         if self.files >= self.caps.files:
             return f"the cap of {self.caps.files} files was reached"
@@ -236,10 +258,12 @@ class _Taking:
     def _alone(self, turn: _Turn) -> Sequence[_Turn]:
         """Tool after tool, until one brings the file or says why there is none."""
         want, why = turn.want, ""
-        for tool in list(self.box.left()):
-            if want.is_directory and tool != "tar":
-                why = why or _TAR_ALONE
-                break
+        lies = ""
+        for tool in [one for one in self.box.left() if one == "tar" or not want.is_directory]:
+            lies = lies if tool == "tar" else lies or self._look(want)
+            if lies not in {"", "file", UNTOLD}:
+                self._leave(turn, "failed", f"ls: a {lies} lies there: it is not followed")
+                return ()
             if self._left() < _LEAST_SECONDS:
                 break
             try:
@@ -247,22 +271,42 @@ class _Taking:
             except NoProgram:
                 self.box.missing.add(tool)
                 continue
-            self.box.used[tool] = None
-            for got in fetched.got:
-                self._keep(turn, tool, got, fetched)
-            if fetched.got:
+            if fetched.got and lies == UNTOLD:
+                fetched.note(FOLLOWED)
+            if self._brought(turn, tool, fetched):
                 return ()
             followed = fetched.followed.get(want.path, "")
             said = followed or fetched.problem or "; ".join([*fetched.notes, *fetched.ending]) or "nothing came"
             why = f"{why}; {tool}: {said}" if why else f"{tool}: {said}"
             # A tar that says in good order that there is nothing to send is believed; one that sends garbage is not.
             if followed or not fetched.problem:
-                self._leave(turn, "failed", why, notes=(*fetched.notes, *fetched.ending))
+                self._leave(turn, "failed", why, notes=(*fetched.notes, *fetched.ending), passing=fetched.cut)
                 return ()
         if self.box.empty:
             self.over = self.over or NONE
-        self._leave(turn, "failed", why or self.over or self._spent())
+        elif want.is_directory:
+            why = why or _TAR_ALONE
+        self._leave(turn, "failed", why or self.over or self._spent(), passing=self._is_late())
         return ()
+
+    def _brought(self, turn: _Turn, tool: Tool, fetched: Fetched) -> bool:
+        self.box.used[tool] = None
+        for got in fetched.got:
+            self._keep(turn, tool, got, fetched)
+        return bool(fetched.got)
+
+    def _look(self, want: Want) -> str:
+        """What lies there, before a program that follows links is asked for it; `UNTOLD` where that is not told."""
+        if self.box.has_no_ls:
+            return UNTOLD
+        data, seconds = bytearray(), max(_LEAST_SECONDS, min(self._left(), _LISTING_SECONDS))
+        try:
+            self.means.collector.run(
+                self.means.cell, look(want.path), sink=data.extend, limit=_LISTING, seconds=seconds
+            )
+        except NoProgram:
+            self.box.has_no_ls = True
+        return kind(want.path, bytes(data))
 
     # --- a command, and what is kept of it ----------------------------------------------------------------------------
 
@@ -300,13 +344,19 @@ class _Taking:
     def _keep(self, turn: _Turn, tool: Tool, got: Got, fetched: Fetched) -> None:
         self.files += 1
         self.total += got.arrived.size
-        made = kept(turn.want, tool, got, notes=fetched.notes_of(got), at=self.means.now())
+        made = kept(turn.want, tool, got, notes=fetched.notes_of(got), at=self.means.now(), cut=fetched.cut)
         self.artifacts.append((turn.number, made))
 
     def _leave(
-        self, turn: _Turn, status: Literal["left_out", "failed"], reason: str, *, notes: tuple[str, ...] = ()
+        self,
+        turn: _Turn,
+        status: Literal["left_out", "failed"],
+        reason: str,
+        *,
+        notes: tuple[str, ...] = (),
+        passing: bool = False,
     ) -> None:
-        self.artifacts.append((turn.number, artifact(turn.want, status, reason, notes=notes)))
+        self.artifacts.append((turn.number, artifact(turn.want, status, reason, notes=notes, passing=passing)))
 
 
 def _limit(tool: Tool, plan: Plan) -> int:

@@ -7,14 +7,15 @@ and every path is absolute, so that none can be taken for an option. All of thes
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from responder.record import Tool
+from responder.record import NO_PROGRAM, Tool
 
 TOOLS: Final[tuple[Tool, ...]] = ("tar", "cat", "dd", "base64")
-NONE: Final = "the container has none of tar, cat, dd and base64"
+NONE: Final = NO_PROGRAM
 
 _BLANKS: Final = b" \t\r\n"
 
@@ -32,12 +33,39 @@ def argv(tool: Tool, *paths: str) -> tuple[str, ...]:
     return ("dd", f"if={path}", "bs=65536") if tool == "dd" else (tool, "--", path)
 
 
+_LISTED: Final = rb"([-bcdlps])[-rwxsStT]{9}[^\n]*"
+"""A line of `ls -l`, up to the name (POSIX, `ls`, "STDOUT")."""
+_KINDS: Final = {
+    b"b": "block device", b"c": "character device", b"d": "directory", b"l": "symlink", b"p": "fifo", b"s": "socket"
+}  # fmt: skip
+
+
+def look(path: str) -> tuple[str, ...]:
+    """The command that says what lies at a path, and follows no link."""
+    return ("ls", "-ld", "--", path)
+
+
+UNTOLD: Final = "untold"
+
+
+def kind(path: str, listing: bytes) -> str:
+    """What lies at a path: `file`, or what else it is. `UNTOLD` where `listing` is not clearly of that one file.
+
+    It is the word of a program of the container, as all the rest.
+    """
+    if other := re.match(_LISTED, listing):
+        whole = re.fullmatch(_LISTED + re.escape(path.encode(errors="surrogateescape")) + rb"\n", listing)
+        return _KINDS.get(other[1], "file" if whole else UNTOLD)
+    return UNTOLD
+
+
 @dataclass(slots=True)
 class Toolbox:
     """What one container was found to have; `used` is in the order of first use."""
 
     missing: set[Tool] = field(default_factory=set)
     used: dict[Tool, None] = field(default_factory=dict)
+    has_no_ls: bool = False
 
     def left(self) -> Iterator[Tool]:
         """The programs that are still worth a try, best first."""

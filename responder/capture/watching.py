@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from responder.errors import Unanswered
 from responder.ports import Cell, Collector
+
+NOT_ASKED: Final = "the pod could not be asked for"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Watch:
         try:
             pod = self.collector.pod(cell.namespace, cell.pod)
         except Unanswered as error:
-            return "the pod is gone" if error.why == "not_found" else f"the pod could not be asked for: {error.why}"
+            return "the pod is gone" if error.why == "not_found" else f"{NOT_ASKED}: {error.why}"
         if pod.uid != cell.uid:
             return "the pod was replaced under the same name"
         state = next((one for one in pod.containers if one.name == cell.container), None)

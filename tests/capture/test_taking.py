@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from responder.capture.sealing import Sealed, unsealed
-from responder.capture.taking import UNPROVEN, Caps, Means, Taken, take
+from responder.capture.taking import FOLLOWED, UNPROVEN, Caps, Means, Taken, take
 from responder.capture.wanted import Want
 from responder.errors import StoreError, Unanswered
 from responder.evidence import Pod
@@ -74,7 +74,7 @@ def test_a_tool_that_is_missing_is_asked_for_once(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     box = Box(tmp_path, lacks=["tar"])
     taken(box, *(want(f"/{name}") for name in "abc"))
-    assert [words[0] for words in box.ran] == ["tar", "cat", "cat", "cat"]
+    assert [words[0] for words in box.ran] == ["tar", "ls", "cat", "ls", "cat", "ls", "cat"]
 
 
 def test_a_container_without_any_tool_is_impossible_and_each_want_says_why(tmp_path: Path) -> None:
@@ -115,6 +115,50 @@ def test_a_link_and_a_fifo_are_told_and_not_followed(tmp_path: Path) -> None:
     ]
     assert files == {}
     assert {words[0] for words in box.ran} == {"tar"}
+
+
+@pytest.mark.parametrize("tool", ["cat", "dd", "base64"])
+def test_without_tar_a_link_and_a_fifo_are_told_and_not_followed(tmp_path: Path, tool: str) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/secret").write_text("TOKEN")
+    (tmp_path / "link").symlink_to("etc/secret")
+    (tmp_path / "-n").symlink_to("etc/secret")
+    os.mkfifo(tmp_path / "pipe")
+    tools = ["tar", "cat", "dd", "base64"]
+    told, files = taken(
+        Box(tmp_path, lacks=tools[: tools.index(tool)]), want("/link"), want("/-n"), want("/pipe"), want("/etc/secret")
+    )
+    assert [(one.status, one.reason) for one in told.artifacts] == [
+        ("failed", "ls: a symlink lies there: it is not followed"),
+        ("failed", "ls: a symlink lies there: it is not followed"),
+        ("failed", "ls: a fifo lies there: it is not followed"),
+        ("captured", ""),
+    ]
+    assert (list(files.values()), told.artifacts[3].notes) == ([b"TOKEN"], ())
+
+
+LISTINGS = [
+    b"total 4\n-rw-r--r-- 1 0 0 5 Nov 20 09:41 /k\n", b"-rw-r--r-- 1 0 0 5 Nov 20 09:41 /other\n", b"", b"?",
+    b"\xff" * 300,
+    b"-rw-r--r-- 1 0 0 5 Nov 20 09:41 /k\n-rw-r--r-- 1 0 0 5 Nov 20 09:41 /k\n", b"-x /k\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("listing", [None, *LISTINGS])
+def test_what_is_not_shown_to_be_a_regular_file_is_taken_with_a_note(listing: bytes | None) -> None:
+    says: dict[str, Sequence[bytes]] = {"cat": [b"bytes"]}
+    told, files = taken(Said(says if listing is None else says | {"ls": [listing]}), want("/k"), want("/k"))
+    assert [one.status for one in told.artifacts] == ["captured", "captured"]
+    assert {one.notes for one in told.artifacts} == {(FOLLOWED,)}
+    assert list(files.values()) == [b"bytes", b"bytes"]
+
+
+def test_an_ls_that_is_missing_is_asked_for_once(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    box = Box(tmp_path, lacks=["tar", "ls"])
+    taken(box, *(want(f"/{name}") for name in "abc"))
+    assert [words[0] for words in box.ran] == ["tar", "ls", "cat", "cat", "cat"]
 
 
 def test_the_files_of_a_directory_are_artifacts_with_numbers_of_ours(tmp_path: Path) -> None:
@@ -279,7 +323,7 @@ def test_an_endless_stream_is_cut_at_the_cap_and_memory_stays_small(tool: str) -
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (told.artifacts[0].size, told.artifacts[0].truncated, kept.size) == (32 * MIB, True, 32 * MIB)
+    assert (told.artifacts[0].size, told.artifacts[0].truncated, kept.size) == (64 * MIB, True, 64 * MIB)
     assert peak < 16 * MIB
 
 

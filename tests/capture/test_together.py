@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from responder.capture.taking import TOGETHER, UNPROVEN, Caps, Taken, take
 from responder.capture.wanted import Want
+from responder.errors import NoProgram
 from responder.ports import Cell, Ran
 from responder.record import Artifact
 from tests.capture.containers import CELL, Box, Said, pod
@@ -40,7 +41,7 @@ def failed(told: Taken) -> dict[str, str]:
 
 
 class Turns(Box):
-    """A container that answers each command with the next of what it was given, whatever it is asked."""
+    """A container without ls that answers each command with the next of what it was given, whatever it is asked."""
 
     def __init__(self, *turns: tuple[bytes, Ran]) -> None:
         super().__init__(Path("/nonexistent"))
@@ -51,6 +52,8 @@ class Turns(Box):
     ) -> Ran:
         assert (cell, seconds > 0) == (CELL, True)
         self.ran.append(tuple(argv))
+        if argv[0] == "ls":
+            raise NoProgram(argv[0])
         data, ran = self.turns.pop(0)
         sink(data[:limit])
         return ran
@@ -150,7 +153,7 @@ def test_a_connection_that_is_cut_before_anything_came_is_not_tried_with_all_of_
     cat = (b"a", OVER), (b"b", OVER)
     box = Turns((b"", CUT), (b"", CUT), cat[0], (b"", CUT), cat[1])
     told, files = taken(box, want("/t/a"), want("/t/b"))
-    assert [words[0] for words in box.ran] == ["tar", "tar", "cat", "tar", "cat"]
+    assert [words[0] for words in box.ran] == ["tar", "tar", "ls", "cat", "tar", "cat"]
     assert held(told, files) == {"/t/a": b"a", "/t/b": b"b"}
 
 
