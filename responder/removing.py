@@ -33,6 +33,8 @@ _AGAIN: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _LOOK: Final = timedelta(seconds=20)
 """How long beyond the pod's grace its end is waited for; what is still there then is looked at by the next call."""
+_LAST: Final = timedelta(days=7)
+"""How long after the request it is asked what became of the pod: a cluster that nobody reaches will not tell."""
 GONE: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "replaced"})
 
 
@@ -144,17 +146,16 @@ def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Inten
         outcome = Outcome(kind="unknown", detail=f"the pod could not be read: {error.detail}", at=world.now())
         if done.state == "settled":
             outcome = _settled(record, done, world.now())
-        return closed(world, claim, told(acting, record, outcome, done), due=_minute_on(world, outcome))
+        return _looked_again(world, acting, claim, record, outcome, done)
     if done.state == "settled":
         outcome = _settled(record, done, world.now())
     else:
         outcome = _looked(world, acting, kube, record, done, mine=mine)
         acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
         world.records.count(f"act.{outcome.kind}")
-    record = told(acting, record, outcome, done)
     if outcome.kind not in GONE:
-        return closed(world, claim, record, due=_minute_on(world, outcome))
-    return _watched(world, acting, claim, record, kube, done)
+        return _looked_again(world, acting, claim, record, outcome, done)
+    return _watched(world, acting, claim, told(acting, record, outcome, done), kube, done)
 
 
 def _looked(world: World, acting: Acting, kube: Kubernetes, record: Record, done: Intended, *, mine: bool) -> Outcome:
@@ -182,8 +183,17 @@ def _settled(record: Record, done: Intended, now: datetime) -> Outcome:
     return Outcome(kind=_kind(done.outcome), detail=detail, at=now)
 
 
-def _minute_on(world: World, outcome: Outcome) -> datetime | None:
-    return None if outcome.kind in FINAL else world.now() + _AGAIN
+def _looked_again(
+    world: World, acting: Acting, claim: Claim, record: Record, outcome: Outcome, done: Intended
+) -> Record:
+    """Where the outcome may change it is looked at again, ever more seldom; `unknown` ends a week after the request."""
+    now = world.now()
+    since = now - (done.sent_at or done.intent.at)
+    due = None if outcome.kind in FINAL else now + max(_AGAIN, since / 4)
+    if outcome.kind == "unknown" and since >= _LAST:
+        detail = f"{outcome.detail}; a week after the request it is not looked at any more"
+        due, outcome = None, outcome.model_copy(update={"detail": detail})
+    return closed(world, claim, told(acting, record, outcome, done), due=due)
 
 
 def _watched(world: World, acting: Acting, claim: Claim, record: Record, kube: Kubernetes, done: Intended) -> Record:

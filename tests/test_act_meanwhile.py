@@ -90,6 +90,30 @@ def test_a_project_that_is_taken_out_of_the_policy_still_learns_what_became_of_i
         assert here.deletes() == [here.uid]
 
 
+def test_what_cannot_be_seen_is_looked_at_ever_more_seldom_and_a_week_after_the_request_for_the_last_time(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, AUTO, changes=HELD_BY_A_FINALIZER) as here:
+        done, sent, looks = here.act(), here.lab.now(), 0
+        assert done.outcome.kind == "terminating"
+
+        def no_way(*_args: object) -> Any:
+            raise Unanswered("unavailable", "the cluster is gone")
+
+        connect: Any = no_way
+        gone = dataclasses.replace(here.world, connect=connect)
+        while done.provenance.act_due is not None and looks < 100:
+            here.lab.advance(done.provenance.act_due - here.lab.now())
+            done, looks = acted(gone, here), looks + 1
+        assert (done.outcome.kind, done.provenance.act) == ("unknown", "done")
+        assert done.outcome.detail.endswith("; a week after the request it is not looked at any more")
+        assert timedelta(days=7) <= here.lab.now() - sent < timedelta(days=9)
+        assert 20 < looks < 50
+        # Who asks for the record anew has it looked at once more.
+        pipeline.again(here.world, here.id)
+        assert acted(here.world, here).outcome.kind == "deleted"
+
+
 def test_what_was_to_be_tried_again_is_not_promised_once_a_guard_says_no(tmp_path: Path) -> None:
     with scene(tmp_path, AUTO, changes=fault("unavailable", times=1)) as here:
         assert "not done yet" in here.act().outcome.detail
