@@ -101,6 +101,10 @@ class StoreError(ResponderError):
     """The record store failed; nothing was acknowledged."""
 
 
+class StoreDenied(StoreError):  # noqa: N818 - a statement about who asks
+    """The record store does not let whoever asks in."""
+
+
 class StaleClaim(StoreError):  # noqa: N818 - a statement about the claim
     """The claim has expired or was taken over; nothing was written."""
 

@@ -8,7 +8,7 @@ from typing import Final
 from responder import braking, policy
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
-from responder.errors import NoticesError, PolicyError, SettingsError, StoreError
+from responder.errors import NoticesError, PolicyError, SettingsError, StoreDenied, StoreError
 from responder.notices import config as notices
 from responder.settings import Settings
 from responder.triage.tuning import parse
@@ -127,6 +127,8 @@ def store(case: Case) -> Iterator[Line]:
     check = Check("store", place)
     try:
         case.store(case.settings)
+    except StoreDenied as error:  # to whoever asks: what the functions may do is asked in their own names
+        yield check.unchecked(f"denied: {error}", "grant yourself the role records: deploy/iam/records.yaml")
     except StoreError as error:
         yield check.wrong(str(error), "create the database, or grant the role records to whoever asks")
     else:
@@ -140,7 +142,8 @@ def store(case: Case) -> Iterator[Line]:
 
 
 def _create(project: str, name: str) -> str:
-    return f"gcloud firestore databases create --project={project} --database={name} --type=firestore-native"
+    where = f"--project={project} --database={name} --location=LOCATION"
+    return f"gcloud firestore databases create {where} --type=firestore-native"
 
 
 def actions(case: Case) -> Iterator[Line]:
@@ -187,6 +190,9 @@ def brake(case: Case) -> Iterator[Line]:
     check = Check("brake", place)
     try:
         brakes = braking.on(case.brakes(case.settings))
+    except StoreDenied as error:
+        yield check.unchecked(f"denied: {error}", "grant yourself the role actions: deploy/iam/actions.yaml")
+        return
     except StoreError as error:
         mend = "create the database of RESPONDER_ACTIONS, or grant the role actions to whoever asks"
         yield check.wrong(f"it cannot be read, which counts as on: {error}", mend)

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from responder.errors import StoreError
-from responder.stores.firestore_errors import is_conflict, is_passing, said
+from responder.errors import StoreDenied, StoreError
+from responder.stores.firestore_errors import code, is_conflict, is_passing, said
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -230,7 +230,7 @@ class Database:
                 raise
             message = f"{self} failed: {what}: {reason}"
             # `from None`: a traceback must not print the SDK's text.
-            raise StoreError(message) from None
+            raise (StoreDenied if code(error) == "PERMISSION_DENIED" else StoreError)(message) from None
 
 
 def build(client: Client, query: Query, asked: Asked) -> Any:

@@ -17,7 +17,7 @@ from responder import settings, wiring
 from responder.doctor.examine import examine
 from responder.doctor.lines import Line
 from responder.doctor.ports import Case
-from responder.errors import StoreError
+from responder.errors import StoreDenied, StoreError
 
 POLICY = """
 [[project]]
@@ -49,6 +49,12 @@ def down() -> object:
     """A store that cannot be reached."""
     message = "the record store firestore:acme-sec/records failed: query: DEADLINE_EXCEEDED"
     raise StoreError(message)
+
+
+def denied() -> Any:
+    """A store that lets the functions in, and not the person who asks."""
+    message = "the record store firestore:acme-sec/records failed: query: PERMISSION_DENIED"
+    raise StoreDenied(message)
 
 
 def scenario(planted: Planted) -> Scenario:

@@ -25,7 +25,7 @@ from responder.doctor import detector
 from responder.doctor.lines import Line
 from responder.ports import Brake
 from responder.stores.firestore_queries import index_keys
-from tests.doctor.sick import PROJECT, Planted, down, examined
+from tests.doctor.sick import PROJECT, Planted, denied, down, examined
 
 ORG: Final = "organizations/123456789012"
 SERVICE: Final = "locations/global/securityCenterServices/container-threat-detection"
@@ -123,7 +123,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change={RECORDS: {"type": "DATASTORE_MODE"}}), "store.database", "DATASTORE_MODE", "FIRESTORE_NATIVE",
     ),
     "the database is not there": (
-        Planted(change={RECORDS: None}), "store.database", "no such database", "databases create --project=acme-sec",
+        Planted(change={RECORDS: None}), "store.database", "no such database", "--location=LOCATION",
     ),
     "an index is missing": (
         Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {"2": None}}}),
@@ -262,7 +262,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     ),
     "the subscription may not call the function": (
         Planted(change={INVOKERS: {"bindings": []}}),
-        "function.invoker", "pusher@acme-sec.iam.gserviceaccount.com may not call it", "--role=roles/run.invoker",
+        "function.invoker", "pusher@acme-sec.iam.gserviceaccount.com may not call it", "--region=europe-west1",
     ),
     "everybody may call the function": (
         Planted(change={INVOKERS: {"bindings": {"0": {"members": ["allUsers"]}}}}),
@@ -308,7 +308,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change={FUNCTIONS: {"functions": {"1": None}}}), "sweep", "never gone on with", "deploy it",
     ),
     "nothing calls sweep": (
-        Planted(change={JOBS: {"jobs": {"0": None}}}), "sweep.job", "no job", "scheduler jobs create http",
+        Planted(change={JOBS: {"jobs": {"0": None}}}), "sweep.job", "no job", "--oidc-service-account-email",
     ),
     "sweep's job is paused": (
         Planted(change={JOBS: {"jobs": {"0": {"state": "PAUSED"}}}}), "sweep.job", "paused", "scheduler jobs resume",
@@ -482,7 +482,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     ),
     "nobody may call sweep": (
         Planted(change={SWEEPS: {"bindings": []}}),
-        "function.invoker", "pusher@acme-sec.iam.gserviceaccount.com may not call it", "--role=roles/run.invoker",
+        "function.invoker", "pusher@acme-sec.iam.gserviceaccount.com may not call it", "--region=europe-west1",
     ),
     "sweep is called without a token": (
         Planted(change={JOBS: {"jobs": {"0": {"httpTarget": {"oidcToken": None}}}}}),
@@ -606,6 +606,8 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
     ]
     + [
         (Planted(scenario=cluster(reachable=[])), "cluster.rbac", "unavailable: "),
+        (Planted(store=denied), "store", "denied"),
+        (Planted(brakes=denied), "brake", "denied"),
         (Planted(namespaces=()), "act.rbac", "not said"),
         (Planted(settings={"RESPONDER_POLICY": ""}), "policy", "who opted in"),
         (Planted(settings={"RESPONDER_POLICY": ""}), "act", "who opted in"),

@@ -10,7 +10,7 @@ import pytest
 from google.api_core import exceptions as google_exceptions
 from google.auth import exceptions as auth_exceptions
 
-from responder.errors import StoreError
+from responder.errors import StoreDenied, StoreError
 from responder.stores.firestore_calls import Conflict, Database
 from responder.stores.firestore_errors import MEND, is_conflict, is_passing, said
 
@@ -79,7 +79,7 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_said_without_a_word_of
     def denied() -> None:
         raise exceptions.PermissionDenied(SECRET)
 
-    with pytest.raises(StoreError, match=r"^the record store firestore:acme/\(default\) failed: read: PERM") as caught:
+    with pytest.raises(StoreDenied, match=r"^the record store firestore:acme/\(default\) failed: read: PERM") as caught:
         database._call("read", denied)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
