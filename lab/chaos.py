@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lab import acting, naive, stored
 from lab.answering import NAME, of_act, of_all
@@ -35,7 +35,7 @@ from lab.pubsub import ACKNOWLEDGED
 from lab.server import Running, serve_lab
 from lab.serving import Function, function, post
 from lab.stored import Store
-from lab.turmoil import Traffic, Turbulence, TurbulentLab, scenario, traffic
+from lab.turmoil import Traffic, Turbulence, TurbulentLab, key_of, scenario, traffic
 
 PROCESSES: Final = 2
 _THREADS: Final = "8"
@@ -321,7 +321,7 @@ def _swept(scene: Scene, result: Result, number: int) -> bool:
         elif scene.sweeping is not None:  # with its policy, which is not this process's
             post(scene.sweeping.url, {}, timeout=120)
         with stored.opened(scene.running, scene.store) as records:
-            missing = records.unknown(sorted(scene.day.dropped))
+            missing = records.unknown(_dropped(scene.day))
         if not missing and not result.for_dropped:
             result.for_dropped = number
         if missing and number == _SWEEPS_FOR_DROPPED:
@@ -332,6 +332,12 @@ def _swept(scene: Scene, result: Result, number: int) -> bool:
         problem = f"a sweep failed: {type(error).__name__} at {Path(where.filename).name}:{where.lineno}"
         result.problems += [] if problem in result.problems else [problem]
         return False
+
+
+def _dropped(day: Traffic) -> list[Any]:
+    from responder.notification import finding_of  # noqa: PLC0415 - not for the naive function
+
+    return [finding_of(one) for one in day.findings if key_of(one) in day.dropped]
 
 
 def _kept(scene: Scene) -> Kept:

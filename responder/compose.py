@@ -192,7 +192,7 @@ def next_look(record: Record) -> datetime | None:
     if not any("scc" in one.answered for one in rounds):
         return None
     looked = max((one.at for one in rounds if one.kind == "look" or set(one.asked) >= LATER), default=rounds[0].at)
-    first = min(one.event_time for one in record.findings)
+    first = record.provenance.window_start
     return next((at for at in (first + _SECOND_LOOK, record.provenance.window_end) if at > looked), None)
 
 
@@ -214,13 +214,13 @@ def settled(evidence: Evidence, rounds: tuple[Round, ...], started: datetime, no
     return evidence.model_copy(update=changed)
 
 
-def noted(record: Record, findings: tuple[RecordedFinding, ...], read: int) -> Record:
-    """The record with its findings' latest occurrences; the evidence and what follows from it stay."""
-    redactor = Redactor()
-    clean = tuple(_recorded(redactor, one) for one in findings)
-    told = timeline(clean, record.evidence, record.provenance.started, record.provenance.finished)
+def noted(record: Record, read: int) -> Record:
+    """The record as it was loaded, with its findings' latest occurrences; SCC's words and all that follows stay."""
+    told = timeline(record.findings, record.evidence, record.provenance.started, None)
+    ended = record.provenance.finished or record.provenance.started
+    told = closed((*told, *acts(record.actions, record.capture)), ended)
     provenance = record.provenance.model_copy(update={"read": read})
-    return record.model_copy(update={"findings": clean, "timeline": told, "provenance": provenance})
+    return record.model_copy(update={"timeline": told, "provenance": provenance})
 
 
 def _recorded(redactor: Redactor, one: RecordedFinding) -> RecordedFinding:
@@ -286,6 +286,8 @@ _WAYS: Final[dict[str, Any]] = {"text": Redactor.text, "line": _line, "args": Re
 def _provenance(material: Material, evidence: Evidence, traits: Traits) -> Provenance:
     finding, target = material.finding, material.target
     start = min(one.event_time for one in material.findings)
+    # A finding that fires again has a later eventTime, and moves nothing of the window that it stands in.
+    start = min(start, material.old.provenance.window_start) if material.old else start
     gaps = (
         Gap(question=name, why=gap.why, detail=gap.detail, mend=gap.mend)
         for name, gap in evidence.missing().items()

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from responder import proof
 from responder.burst import Burst, Kind, burst, kind_of, pages_of
+from responder.earlier import with_earlier
 from responder.evidence import Evidence, Found, Missing
 from responder.finding import Finding, Target
 from responder.gather import Gathered, by_key, named
@@ -62,6 +63,7 @@ def confirm(
     """The record's findings in groups again, each with SCC's word on it; those of `found`, and no later ones.
 
     `before` has what SCC said in an earlier round, by key: it stands where SCC was silent now, and unless asked `anew`.
+    A finding that fired since takes back nothing of it.
     """
     was_silent = not gathered.known and not gathered.lacks
     why = "SCC gave no answer" if was_silent else _NOT_ASKED
@@ -99,8 +101,10 @@ def said(record: Record | None) -> dict[str, RecordedFinding]:
 
 
 def denied(record: Record) -> dict[str, RecordedFinding]:
-    """Those of `said` that SCC does not have: where finding and pod are verified anew, no earlier yes stands."""
-    return {key: one for key, one in said(record).items() if one.confirmed == "no"}
+    """As `said`, but that no earlier yes stands where finding and pod are verified anew; SCC's no does."""
+    return {
+        key: one if one.confirmed == "no" else replace(one, confirmed="not_known") for key, one in said(record).items()
+    }
 
 
 def doubts(findings: tuple[RecordedFinding, ...]) -> tuple[str, ...]:
@@ -157,7 +161,9 @@ def _told(one: RecordedFinding, word: _Word) -> RecordedFinding:
     only = proof.only_in_message(one, scc)
     if not scc.processes and "arguments" in one.told and "arguments" not in scc.told:
         only = (*only, "arguments")
-    whole = _in_the_words_of(one, proof.confirmed(one, scc))
+    before = word.before.get(one.key)
+    told_before = before if before and before.confirmed != "no" else None
+    whole = with_earlier(_in_the_words_of(one, proof.confirmed(one, scc)), told_before)
     if only:
         return replace(whole, confirmed="not_known", doubt=f"SCC has it, and does not tell its {', '.join(only)}")
     return replace(whole, confirmed="yes", doubt="")
@@ -167,7 +173,7 @@ def _unlisted(one: RecordedFinding, word: _Word) -> RecordedFinding:
     if one.key in word.lacks:
         return replace(one, confirmed="no", doubt=_LACKS)
     before = word.before.get(one.key)
-    if before is None:
+    if before is None or before.confirmed == "not_known":
         return replace(one, confirmed="not_known", doubt=word.why)
     if before.confirmed == "yes":
         one = _in_the_words_of(one, before)

@@ -183,7 +183,7 @@ def backfill(
     """
     found, listed, apart = 0, 0, _Apart()
     for batch in _batches(world.scc.published(since, until, project=project)):
-        unknown = world.records.unknown([one.finding.key for one in batch])
+        unknown = world.records.unknown([one.finding for one in batch])
         for one in batch:
             listed += 1
             if one.finding.key in unknown:
@@ -327,12 +327,12 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
 
 
 def _note(world: World, claim: Claim) -> int:
-    """A mute, a state change or our own marks: the occurrence is shown, nothing is investigated anew."""
+    """A mute or a state change: the occurrence is shown, nothing is investigated anew."""
     found = grouped(world, claim.record_id)
     record = world.records.load(claim.record_id)
-    if record is None or sum(one.count for one in record.findings) < len(found.keys):
-        return 0  # a finding joined that SCC was not asked about: nothing counts as read
-    world.records.save(noted(record, found.groups, found.seen), claim)
+    if record is None or found.seen > record.provenance.read + 1:
+        return 0  # a finding joined, or fired again, that SCC was not asked about: nothing counts as read
+    world.records.save(noted(record, found.seen), claim)
     return found.seen
 
 

@@ -480,8 +480,9 @@ class Delivery:
 class Admission:
     """What became of a finding on arrival.
 
-    `new`: not seen before. `duplicate`: this eventTime, state and mute were seen. `update`: the finding is known, and
-    its state or mute is new. `record_id` is the record that it stands in; `finished` whether that has an outcome.
+    `new`: not seen before, or known and ACTIVE at a later eventTime, which is an event of its own. `duplicate`: this
+    eventTime, state and mute were seen. `update`: the finding is known, and its state or mute is new. `record_id` is
+    the record that it stands in; `finished` whether that has an outcome.
     """
 
     kind: Literal["new", "duplicate", "update"]
@@ -603,8 +604,8 @@ class Records(Protocol):
         given back: something may have joined that its holder has not read.
         """
 
-    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the findings' keys that stand in no record."""
+    def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
+        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
 
     def unpublished(self, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records of which no revision, or an older one, was published; oldest first."""

@@ -223,12 +223,25 @@ def test_a_record_that_was_left_unfinished_is_gone_on_with(
 def test_a_finding_whose_message_never_came_is_found(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
     outside, _ = world(finding, records, now=watch)
     pipeline.sweep(outside)
-    assert records.unknown([finding.key]) == {finding.key}, "it may still be on its way"
+    assert records.unknown([finding]) == {finding.key}, "it may still be on its way"
     watch.tick(minutes=6)
     pipeline.sweep(outside)
-    assert records.unknown([finding.key]) == frozenset()
+    assert records.unknown([finding]) == frozenset()
     assert records.counters()["sweep.found"] == 1
     pipeline.sweep(outside)
+    assert records.counters()["sweep.found"] == 1
+
+
+def test_a_known_finding_that_fired_again_without_a_message_is_found(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    outside, calls = world(finding, records, now=watch)
+    pipeline.respond(outside, finding, delivery())
+    later = replace(finding, event_time=finding.event_time + timedelta(hours=3))
+    watch.tick(hours=3, minutes=30)
+    for _ in range(2):
+        pipeline.sweep(replace(outside, scc=FakeScc(calls, (later,))))
+    assert {line.window_start for line in records.list(RecordQuery())} == {finding.event_time, later.event_time}
     assert records.counters()["sweep.found"] == 1
 
 
@@ -338,7 +351,7 @@ def test_a_sweep_begins_nothing_new_once_its_time_has_run_out(
     assert (first.found, first.cut) == (6, True)
     for _ in range(5):
         pipeline.sweep(outside)
-    assert records.unknown([one.key for one in crowd]) == frozenset()
+    assert records.unknown(crowd) == frozenset()
 
 
 def test_a_pubsub_that_hangs_keeps_no_lost_finding_waiting(
@@ -365,7 +378,7 @@ def test_a_pubsub_that_hangs_keeps_no_lost_finding_waiting(
     began = watch()
     swept = pipeline.sweep(replace(outside, outbox=box))
     assert swept.found == 1, "what is lost goes before what is late"
-    assert records.unknown([finding.key]) == frozenset()
+    assert records.unknown([finding]) == frozenset()
     assert box.asked == 2, "once for the record that was found, once for those that wait"
     assert watch() - began <= timedelta(minutes=4)
 
@@ -387,3 +400,106 @@ def test_a_record_that_cannot_be_sent_keeps_no_other_from_being_sent(
             super().publish(record)
 
     assert pipeline.sweep(replace(outside, scc=FakeScc(calls, ()), outbox=Refuses())).published == 2
+
+
+def test_a_known_finding_that_fires_again_is_judged_by_both_commands_and_shows_both(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    def running(command: str, minutes: int) -> Finding:
+        process = replace(finding.processes[0], binary="/usr/bin/gcc", args=tuple(command.split()))
+        return replace(finding, processes=(process,), event_time=finding.event_time + timedelta(minutes=minutes))
+
+    outside, calls = world(finding, records, now=watch)
+    scores, rounds = [], []
+    commands = ["gcc -c a.c -o a.o", "gcc -static -o /tmp/.x/kworker /tmp/.x/k.c", "gcc --version"]
+    for n, command in enumerate(commands):
+        now = running(command, 2 * n)
+        at = replace(outside, scc=FakeScc(calls, (now,)))
+        (record_id,) = pipeline.respond(at, now, delivery(f"m-{n}"))
+        record = loaded(records, record_id)
+        scores.append(record.triage.score)
+        rounds.append([(one.kind, one.count) for one in record.provenance.rounds])
+        watch.tick(minutes=2)
+    assert rounds[1] == [("first", 1), ("joined", 1)]
+    assert rounds[2] == [("first", 1), ("joined", 2)]
+    assert scores[0] < scores[1] <= scores[2], "what is harmless takes nothing back"
+    watch.tick(minutes=20)
+    pipeline.sweep(at)
+    (group,) = loaded(records, record_id).findings
+    assert [" ".join(process.args) for process in group.processes] == [commands[2], commands[1], commands[0]]
+    assert len(group.occurrences) == 3
+    pipeline.respond(at, replace(now, mute="MUTED"), delivery("m-9"))
+    (muted,) = loaded(records, record_id).findings
+    assert (muted.processes, len(muted.occurrences)) == (group.processes, 4), "a mute takes nothing back either"
+
+
+def test_a_finding_that_fires_again_moves_no_window_and_leaves_nothing_behind_in_its_group(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    def one(key: str, command: str, minutes: int) -> Finding:
+        process = replace(finding.processes[0], binary="/usr/bin/gcc", args=tuple(command.split()))
+        at = finding.event_time + timedelta(minutes=minutes)
+        name = f"{finding.name.rpartition('/')[0]}/{key}"
+        return replace(
+            finding, key=f"{finding.key.rpartition('/')[0]}/{key}", name=name, canonical_name="",
+            processes=(process,), event_time=at,
+        )  # fmt: skip
+
+    first, other = one("aa", "gcc --version", 0), one("bb", "gcc -static -o /tmp/.x/kworker /tmp/.x/k.c", 1)
+    outside, calls = world(finding, records, now=watch)
+    for each in (first, other):
+        at = replace(outside, scc=FakeScc(calls, (first, other)))
+        (record_id,) = pipeline.respond(at, each, delivery(each.key))
+    before = loaded(records, record_id)
+    watch.tick(minutes=5)
+    now = (one("aa", "gcc --version", 4), one("bb", "gcc --version", 5))
+    for each in now:
+        pipeline.respond(replace(outside, scc=FakeScc(calls, now)), each, delivery(f"{each.key} again"))
+    record = loaded(records, record_id)
+    shown = {" ".join(process.args) for group in record.findings for process in group.processes}
+    assert shown == {"gcc --version", "gcc -static -o /tmp/.x/kworker /tmp/.x/k.c"}
+    assert record.triage.score >= before.triage.score
+    for name in ("window_start", "window_end", "due"):
+        assert getattr(record.provenance, name) == getattr(before.provenance, name), name
+
+
+def test_what_fires_again_while_a_mute_is_noted_is_asked_about(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    outside, calls = world(finding, records, now=watch)
+    (record_id,) = pipeline.respond(outside, finding, delivery())
+    later = replace(finding, event_time=finding.event_time + timedelta(minutes=5))
+
+    class Meanwhile:
+        """A store in which the finding fires again right after its mute was claimed."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(records, name)
+
+        def claim(self, *given: Any) -> Any:
+            claim = records.claim(*given)
+            records.admit(later, later.targets()[0], delivery("2"))
+            return claim
+
+    asked = calls.names.count("scc")
+    pipeline.respond(replace(outside, records=Meanwhile()), replace(finding, mute="MUTED"), delivery("3"))
+    assert calls.names.count("scc") == asked + 1
+    assert loaded(records, record_id).provenance.read == 3
+
+
+def test_what_a_finding_told_before_is_shown_once_and_without_its_secret(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    outside, calls = world(finding, records, now=watch)
+    for n, last in enumerate(("a.c", "b.c", "a.c")):
+        args = ("gcc", "--password", "hunter2-very-secret", "-c", last)
+        now = replace(
+            finding,
+            processes=(replace(finding.processes[0], args=args),),
+            event_time=finding.event_time + timedelta(minutes=2 * n),
+        )
+        (record_id,) = pipeline.respond(replace(outside, scc=FakeScc(calls, (now,))), now, delivery(f"m-{n}"))
+        watch.tick(minutes=2)
+    (group,) = loaded(records, record_id).findings
+    assert [process.args[-1] for process in group.processes] == ["a.c", "b.c"]
+    assert "hunter2" not in loaded(records, record_id).model_dump_json()

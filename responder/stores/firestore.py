@@ -33,7 +33,7 @@ from responder.stores import firestore_bodies, firestore_queries, listing
 from responder.stores.firestore_calls import AT_MOST_IN, NOW, Add, Asked, Change, Conflict, Create, Database, Row
 from responder.stores.firestore_claims import Claims, is_id, path_of, raw_path
 from responder.stores.firestore_tellings import FirestoreTellings, telling_path, text_of
-from responder.stores.words import clean, name_of, short, stamp, trait_pairs
+from responder.stores.words import clean, name_of, publication, short, stamp, trait_pairs
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -304,14 +304,17 @@ class FirestoreRecords:
         rows.sort(key=lambda row: (row.data["wake"], row.data["window_start"], row.id))
         return tuple(self._lines_of(rows))
 
-    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the findings' keys that stand in no record."""
-        wanted = {name_of(key): key for key in keys}
-        names = tuple(wanted)
+    def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
+        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
+        wanted = {}
+        for finding in findings:
+            key, moment, state, mute = publication(finding)
+            wanted[name_of(key), moment, short(state), short(mute)] = finding.key
+        names = tuple({name for name, *_ in wanted})
         for at in range(0, len(names), AT_MOST_IN):
             asked = Asked(any_of=names[at : at + AT_MOST_IN])
             for row in self._database.ask(firestore_queries.OF_KEYS, asked):
-                wanted.pop(row.data["key_hash"], None)
+                wanted.pop(tuple(row.data[name] for name in firestore_queries.OF_KEYS.fields), None)
         return frozenset(wanted.values())
 
     def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:

@@ -21,7 +21,17 @@ from responder.stores.documents import WINDOW
 from responder.stores.firestore_calls import NOW, Asked, Change, Conflict, Create
 from responder.stores.firestore_claims import AT_ONCE, FREE, is_alone, path_of, raw_path
 from responder.stores.firestore_queries import KNOWN, NEAR
-from responder.stores.words import clean, id_of_record, known_record, name_of, shifted, short, stamp, subject_words
+from responder.stores.words import (
+    clean,
+    fires_again,
+    id_of_record,
+    known_record,
+    name_of,
+    shifted,
+    short,
+    stamp,
+    subject_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,9 +148,11 @@ class Admissions:
             # Whoever opens a record writes the subject's document: without it there is none, and nothing to look for.
             known = self._known(this) if lock else []
             place = self._place(this, known, lock)
-            kind = "update" if place.record_id in {row.data["record_id"] for row in known} else "new"
-            writes = [*place.writes, *self.writes(this, place, is_new=kind == "new")]
-            if kind == "new" and raw is None:
+            ours = [row.data for row in known if row.data["record_id"] == place.record_id]
+            seen = [(one["event_time"], one["state"]) for one in ours]
+            kind = "new" if fires_again(seen, this.moment, clean(finding.state)) or not seen else "update"
+            writes = [*place.writes, *self.writes(this, place, is_new=not seen)]
+            if not seen and raw is None:
                 writes += self._raw(this)
             if self._written(place, writes):
                 return Admission(kind=kind, record_id=place.record_id, finished=place.stage == "finished")

@@ -128,7 +128,7 @@ WANTING: Final = Query(
 )
 """Finished records that `act` is to be asked for; `act_due` is empty where that is at once."""
 
-OF_KEYS: Final = Query(collection="occurrences", any_of="key_hash", fields=("key_hash",))
+OF_KEYS: Final = Query(collection="occurrences", any_of="key_hash", fields=("key_hash", "event_time", "state", "mute"))
 
 REJECTED: Final = Query(
     collection="rejected",

@@ -21,7 +21,17 @@ from responder.ports import Admission, Claim, Rejected
 from responder.stores import sqlite_listing, tables
 from responder.stores.file import File
 from responder.stores.sqlite_tellings import SqliteTellings, text_of
-from responder.stores.words import clean, id_of_record, known_record, shifted, stamp, subject_words, trait_pairs
+from responder.stores.words import (
+    clean,
+    fires_again,
+    id_of_record,
+    known_record,
+    publication,
+    shifted,
+    stamp,
+    subject_words,
+    trait_pairs,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -63,8 +73,7 @@ class SqliteRecords:
         mute of the same eventTime, or no longer active) stays with the record that has it, however late it comes.
         """
         subject = finding.subject(target)
-        moment, state, mute = stamp(finding.event_time), clean(finding.state), clean(finding.mute)
-        key = clean(finding.key)
+        key, moment, state, mute = publication(finding)
         with self._file.errors():
             # Most of what comes twice is finished: told without the writers' lock, which all others wait for.
             told = self._file.db().execute(_TOLD, (subject, key, moment, state, mute)).fetchone()
@@ -81,12 +90,12 @@ class SqliteRecords:
             )
             if record_id is None:
                 record_id = _open_record(db, finding, target, subject)
-            is_new = record_id not in {row[0] for row in known}
-            if is_new:
+            seen = [row[1:3] for row in known if row[0] == record_id]
+            if not seen:
                 self._keep(db, record_id, finding, delivery)
             occurrence = (record_id, key, moment, state, mute, clean(delivery.message_id), stamp(delivery.received))
             db.execute("INSERT INTO occurrences VALUES (?, ?, ?, ?, ?, ?, ?)", occurrence)
-            kind: Literal["new", "update"] = "new" if is_new else "update"
+            kind: Literal["new", "update"] = "new" if fires_again(seen, moment, state) or not seen else "update"
             return Admission(kind=kind, record_id=record_id, finished=_finished(db, record_id))
 
     @staticmethod
@@ -247,16 +256,13 @@ class SqliteRecords:
             rows = self._file.db().execute(statement, (stamp(now), limit)).fetchall()
         return tuple(_documents().line_of(row) for row in rows)
 
-    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the findings' keys that stand in no record."""
-        wanted = {clean(key): key for key in keys}
+    def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
+        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
+        wanted = {publication(finding): finding.key for finding in findings}
+        keys = {key for key, *_ in wanted}
         with self._file.errors():
-            rows = self._file.db().execute(
-                f"SELECT DISTINCT key FROM findings WHERE key IN ({', '.join('?' * len(wanted))})",  # noqa: S608 - marks
-                tuple(wanted),
-            )
-            known = {row[0] for row in rows.fetchall()}
-        return frozenset(key for cleaned, key in wanted.items() if cleaned not in known)
+            known = self._file.db().execute(_PUBLISHED.format(keys=", ".join("?" * len(keys))), tuple(keys)).fetchall()
+        return frozenset(wanted[one] for one in wanted.keys() - set(known))
 
     def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records that `act` is to be asked for, and whose time for it has come; oldest first."""
@@ -393,6 +399,10 @@ _OCCURRENCES: Final = (
 _OCCURRENCES_OF_PAGE: Final = (
     "SELECT key, event_time, state, mute, message_id, received FROM occurrences"
     " WHERE record_id = ? AND key IN ({keys}) ORDER BY rowid"
+)
+_PUBLISHED: Final = (
+    "SELECT o.key, o.event_time, o.state, o.mute FROM findings AS f"
+    " JOIN occurrences AS o ON o.record_id = f.record_id AND o.key = f.key WHERE f.key IN ({keys})"
 )
 _FINDINGS_AFTER: Final = (
     "SELECT json, raw_sha256, key FROM findings WHERE record_id = ?1 AND (event_time, key) >"

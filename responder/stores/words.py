@@ -69,6 +69,19 @@ def known_record(known: Iterable[tuple[str, str]], moment: str, state: str) -> s
     return None
 
 
+def fires_again(known: Iterable[tuple[str, str]], moment: str, state: str) -> bool:
+    """Whether a finding that is known tells of an event of its own: ACTIVE, later than each time that it was before.
+
+    `known` has the eventTime's stamp and the state of each occurrence that its record tells of.
+    """
+    return state == "ACTIVE" and all(seen < moment for seen, was in known if was == "ACTIVE")
+
+
+def publication(finding: Finding) -> tuple[str, str, str, str]:
+    """What tells one publication of a finding from another: key, eventTime, state, mute."""
+    return clean(finding.key), stamp(finding.event_time), clean(finding.state), clean(finding.mute)
+
+
 def name_of(*texts: str) -> str:
     """A document's name for texts of whoever sent a finding: slashes, dots and length mean nothing in it."""
     joined = "\x1f".join(f"{len(text)}:{text}" for text in map(clean, texts))

@@ -56,8 +56,7 @@ class Judge:
     def asked(self, records: Records) -> None:
         """SCC is asked: about everything that is stored by now."""
         self.scc_asked += 1
-        keys = {key for key, *_ in self.delivered}
-        self._asked_about |= keys - records.unknown(tuple(keys))
+        self._asked_about |= {one.key for one in self.delivered.values() if not records.unknown((one,))}
 
     def claimed(self, claim: Claim | None, now: datetime) -> None:
         """A claim was granted, or none."""

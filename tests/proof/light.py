@@ -192,10 +192,9 @@ def finish(made: ModuleType, record: Record, now: datetime, *_: Any, **__: Any) 
     return record.model_copy(update={"provenance": provenance})
 
 
-def noted(record: Record, findings: tuple[RecordedFinding, ...], read: int, *_: Any, **__: Any) -> Record:
-    """The record with its findings' latest occurrences."""
-    provenance = record.provenance.model_copy(update={"read": read})
-    return record.model_copy(update={"findings": findings, "provenance": provenance})
+def noted(record: Record, read: int) -> Record:
+    """The record with its findings' latest occurrences, as it was loaded."""
+    return record.model_copy(update={"provenance": record.provenance.model_copy(update={"read": read})})
 
 
 def parts(made: ModuleType) -> dict[str, Callable[..., Any]]:

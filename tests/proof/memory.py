@@ -98,8 +98,10 @@ class MemoryRecords:
             moments = [(row.id, _stamp(one.event_time)) for row, one in known]
             joined = words.known_record(moments, _stamp(told[0]), told[1])
             row = self.rows[joined] if joined else self._joinable(subject, told[0]) or self._open(finding, target)
-            kind: Literal["new", "update"] = "update" if key in row.findings else "new"
-            if kind == "new":
+            seen = [(_stamp(one.event_time), one.state) for one in row.seen.get(key, ())]
+            again = words.fires_again(seen, _stamp(told[0]), told[1])
+            kind: Literal["new", "update"] = "new" if again or not seen else "update"
+            if not seen:
                 self._raw.setdefault(key, delivery.data)
                 row.findings[key] = (_readable(finding), hashlib.sha256(delivery.data).hexdigest())
             event_time, state, mute = told
@@ -241,11 +243,16 @@ class MemoryRecords:
         is_left = row.holder != "" or not self._finished(row) or self._unread(row)
         return is_left or (due is not None and due <= now)
 
-    def unknown(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the findings' keys that stand in no record."""
+    def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
+        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
         with self._lock:
-            known = {key for row in self.rows.values() for key in row.findings}
-        return frozenset(key for key in keys if words.clean(key) not in known)
+            known = {
+                (key, _stamp(one.event_time), one.state, one.mute)
+                for row in self.rows.values()
+                for key, seen in row.seen.items()
+                for one in seen
+            }
+        return frozenset(one.key for one in findings if words.publication(one) not in known)
 
     def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records that `act` is to be asked for, and whose time for it has come; oldest first."""

@@ -516,7 +516,8 @@ class RecordsContract:
             ("INACTIVE", "UNDEFINED", 0, "update", True),
             ("INACTIVE", "UNDEFINED", 5, "update", True),
             ("INACTIVE", "MUTED", 600, "update", True),
-            ("ACTIVE", "UNDEFINED", 5, "update", True),
+            ("ACTIVE", "UNDEFINED", 5, "new", True),
+            ("ACTIVE", "MUTED", 5, "new", True),
             ("ACTIVE", "UNDEFINED", -5, "update", True),
             ("ACTIVE", "UNDEFINED", 61, "new", False),
             ("ACTIVE", "MUTED", -61, "new", False),
@@ -530,6 +531,7 @@ class RecordsContract:
         admission = records.admit(again, TARGET, a_delivery(message_id="m-2"))
         assert (admission.kind, admission.record_id == first, admission.finished) == (kind, joins, False)
         assert records.admit(again, TARGET, a_delivery(message_id="m-3")).kind == "duplicate"
+        assert [one.event_time for one in records.findings(first)] == [EVENT_TIME]
 
     def test_a_burst_in_any_order_is_one_record_with_each_finding_once(self, records: Records) -> None:
         def admit(n: int) -> str:
@@ -754,12 +756,25 @@ class RecordsContract:
         assert set(tried[:3]) == set(fails)
         assert waits in tried, "those that fail are always before it"
 
-    def test_keys_that_stand_in_no_record_are_unknown(self, records: Records) -> None:
-        keys = [f"1/{n}" for n in range(70)]
+    def test_findings_that_no_record_tells_of_are_unknown(self, records: Records) -> None:
+        keys = [*(f"1/{n}" for n in range(70)), "\ud800", ""]
         for n in range(0, 70, 7):
             admitted(records, key=keys[n])
-        assert records.unknown([*keys, "\ud800", ""]) == {*(k for n, k in enumerate(keys) if n % 7), "\ud800", ""}
+        listed = [a_finding(key=key) for key in keys]
+        assert records.unknown(listed) == {key for n, key in enumerate(keys) if n % 7 or n >= 70}
         assert records.unknown([]) == frozenset()
+
+    @pytest.mark.parametrize("change", [{"event_time": minutes(180)}, {"state": "INACTIVE"}, {"mute": "MUTED\ud800"}])
+    def test_a_known_finding_is_unknown_as_no_record_tells_of_it(
+        self, records: Records, change: dict[str, Any]
+    ) -> None:
+        admitted(records, key="1/a")
+        admitted(records, key="1/b", **change)
+        now = [a_finding(key=key, **change) for key in ("1/a", "1/b")]
+        assert records.unknown(now) == {"1/a"}
+        admitted(records, key="1/a", **change)
+        assert records.unknown([*now, a_finding(key="1/a")]) == frozenset()
+        assert records.unknown([a_finding(key="1/b")]) == {"1/b"}
 
     def test_a_finished_record_is_unpublished_until_its_latest_revision_went_out(self, records: Records) -> None:
         record_id = admitted(records)
