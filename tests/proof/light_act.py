@@ -83,7 +83,7 @@ def parts(pipeline: ModuleType, removing: ModuleType) -> dict[str, Any]:
         "removing": removing,
         "gather": light.gather,
         "custody": SimpleNamespace(intact=lambda *_: True),
-        "seizing": SimpleNamespace(seize=seize),
+        "seizing": SimpleNamespace(seize=seize, is_worth_another=lambda _: False),
         "log": SimpleNamespace(write=_none),
         "policy_of": _one_policy,
         "decide": decide,
