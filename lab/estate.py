@@ -83,6 +83,11 @@ class Estate:
         found: list[dict[str, Any]] = self._found.get(f"policy of {project}", {}).get("bindings", [])
         return found
 
+    def audits(self, project: str) -> list[dict[str, Any]]:
+        """What the project's own policy says of data access logs."""
+        found: list[dict[str, Any]] = self._found.get(f"audits of {project}", {}).get("auditConfigs", [])
+        return found
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One call: written down, failed as planned, refused without its permission, answered."""
         if self._plan is None:

@@ -64,6 +64,9 @@ def all_of(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
             if cluster.project == project.id
         ]
         found[f"/v1/projects/{project.id}/locations/-/clusters"] = {"clusters": clusters} if clusters else {}
+        kinds = ("ADMIN_READ", "DATA_READ")
+        logged = {"service": "container.googleapis.com", "auditLogConfigs": [{"logType": kind} for kind in kinds]}
+        found[f"audits of {project.id}"] = {"auditConfigs": [logged]}
         found[f"/v2/projects/{project.id}/sinks/_Default"] = {
             "name": "_Default",
             "destination": f"logging.googleapis.com/projects/{project.id}/locations/global/buckets/_Default",

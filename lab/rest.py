@@ -168,7 +168,9 @@ class _Google:
             bindings.append({"role": "roles/owner", "members": list(known.owners)})
         if self.estate is not None:
             bindings += self.estate.bindings(known.id)
-        return web.json_response({"version": 3, "etag": "BwYlabA=", "bindings": bindings})
+        audits = self.estate.audits(known.id) if self.estate is not None else []
+        policy = {"version": 3, "etag": "BwYlabA=", "bindings": bindings}
+        return web.json_response(policy | ({"auditConfigs": audits} if audits else {}))
 
     async def contacts(self, request: web.Request) -> web.Response:
         """Essential Contacts; the scenario's are for SECURITY alone."""

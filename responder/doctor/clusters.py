@@ -42,12 +42,13 @@ def project(case: Case, name: str, readers: tuple[str, ...], actor: Deployed | N
 
     yield from check.asking(ask)
     yield from logs(case, name)
+    yield from audit(case, name)
     for one in found:
         yield from _cluster(case, name, one, readers, actor)
 
 
 def logs(case: Case, name: str) -> Iterator[Line]:
-    """What containers write is kept. Who opened a session is in a log that nobody can switch off."""
+    """What containers write is kept."""
     check = Check("logs.sink", f"projects/{name}")
 
     def ask() -> Iterator[Line]:
@@ -61,6 +62,28 @@ def logs(case: Case, name: str) -> Iterator[Line]:
             yield check.advice(detail, f"{update} --remove-exclusions={left_out[0]}")
         else:
             yield check.ok("what containers write is kept")
+
+    yield from check.asking(ask)
+
+
+def audit(case: Case, name: str) -> Iterator[Line]:
+    """Who opened a session: one over a WebSocket begins with GET, which only a data access log has.
+
+    Admin activity is in a log that nobody can switch off.
+    """
+    check = Check("logs.audit", f"projects/{name}")
+
+    def ask() -> Iterator[Line]:
+        every = [one for one in case.sources.audits(name) if one.service in {"container.googleapis.com", "allServices"}]
+        kept = {log.log_type for one in every for log in one.audit_log_configs}
+        missing = [kind for kind in ("ADMIN_READ", "DATA_READ") if kind not in kept]
+        if missing:
+            detail = (
+                f"its own policy keeps no {', '.join(missing)} of container.googleapis.com: an exec may leave no trace"
+            )
+            yield check.advice(detail, "add them to auditConfigs of its policy, unless a folder above has them")
+        else:
+            yield check.ok("data access of clusters is logged")
 
     yield from check.asking(ask)
 

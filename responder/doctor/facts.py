@@ -253,6 +253,20 @@ class Exclusion(Fact):
     disabled: bool = False
 
 
+class AuditLogConfig(Fact):
+    """ADMIN_READ, DATA_READ or DATA_WRITE. Those of `exempted_members` leave no trace."""
+
+    log_type: str = ""
+    exempted_members: tuple[str, ...] = ()
+
+
+class AuditConfig(Fact):
+    """Which data access logs a policy switches on, for one service or `allServices`."""
+
+    service: str = ""
+    audit_log_configs: tuple[AuditLogConfig, ...] = ()
+
+
 class Sink(Fact):
     """A sink of Cloud Logging."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from responder.doctor.facts import (
+    AuditConfig,
     Binding,
     Bucket,
     Database,
@@ -42,6 +43,9 @@ class Sources(Protocol):
 
     def bindings(self, resource: str) -> tuple[Binding, ...]:
         """The IAM policy of a topic, a subscription or a project, by its name."""
+
+    def audits(self, project: str) -> tuple[AuditConfig, ...]:
+        """What a project's own policy says of data access logs."""
 
     def invokers(self, service: str) -> tuple[Binding, ...]:
         """The IAM policy of a Cloud Run service: `projects/P/locations/L/services/S`."""

@@ -82,12 +82,21 @@ class Deployment:
         """Conditions included: an older version of a policy leaves out the bindings that have one."""
         _checked(f"/{resource}")
         if resource.count("/") == 1:
-            body = {"options": {"requestedPolicyVersion": 3}}
-            asking = _asking("resourcemanager.projects.getIamPolicy", resource)
-            path = _checked(f"/v3/{resource}:getIamPolicy")
-            return _bindings(self._rest.ask("POST", "cloudresourcemanager", path, asking, json=body), asking)
+            return _bindings(*self._policy(resource))
         permission = PERMISSIONS[3] if "/topics/" in resource else PERMISSIONS[4]
         return _bindings(*self._get("pubsub", f"/v1/{resource}:getIamPolicy", resource, permission))
+
+    def audits(self, project: str) -> tuple[facts.AuditConfig, ...]:
+        """Of the same policy that `bindings` reads."""
+        reply, asking = self._policy(f"projects/{project}")
+        with asking:
+            return tuple(facts.AuditConfig.model_validate(item) for item in _reply.items(reply, "auditConfigs"))
+
+    def _policy(self, resource: str) -> tuple[dict[str, Any], Asking]:
+        body = {"options": {"requestedPolicyVersion": 3}}
+        asking = _asking("resourcemanager.projects.getIamPolicy", resource)
+        path = _checked(f"/v3/{resource}:getIamPolicy")
+        return self._rest.ask("POST", "cloudresourcemanager", path, asking, json=body), asking
 
     def invokers(self, service: str) -> tuple[facts.Binding, ...]:
         """Cloud Run's v2."""

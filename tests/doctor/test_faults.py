@@ -670,6 +670,16 @@ def test_a_sibling_that_is_off_is_advice_and_no_fault() -> None:
     assert told[0].mend.endswith("--module-config-file=deploy/detector.yaml")
 
 
+def test_an_exec_that_no_log_would_have_is_advice() -> None:
+    lines = examined(
+        Planted(change={f"audits of {PROJECT}": {"auditConfigs": {"0": {"auditLogConfigs": {"1": None}}}}})
+    )
+    told = [line for line in lines if line.outcome != "ok"]
+    assert [(line.check, line.outcome) for line in told] == [("logs.audit", "advice")]
+    assert "keeps no DATA_READ of container.googleapis.com" in told[0].detail
+    assert "auditConfigs" in told[0].mend
+
+
 def test_the_file_that_the_mend_names_switches_on_what_the_doctor_asks_for() -> None:
     switched = yaml.safe_load((ROOT / "deploy" / "detector.yaml").read_text(encoding="utf-8"))
     assert switched == {name: {"intendedEnablementState": "ENABLED"} for name in (MODULE, *detector.SIBLINGS)}
