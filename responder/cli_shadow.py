@@ -12,7 +12,7 @@ from responder import cli_store
 from responder.exits import said
 
 if TYPE_CHECKING:
-    from responder.record import Mode
+    from responder.policy import ProjectPolicy
     from responder.shadow import ShadowReport
 
 
@@ -32,7 +32,9 @@ def shadow_report(
 
         start = cli_store.moment("--since", since, datetime.now(UTC))
         asked = cli_store.query(project=project, verdict=None, state=None, since=since, limit=cli_store.EVERY)
-        made = shadow.report(project, _mode(project), cli_store.loaded(records, asked))
+        named = _named(project)
+        mode, per_hour = (named.remediate, named.per_hour) if named else (None, None)
+        made = shadow.report(project, mode, cli_store.loaded(records, asked), per_hour)
         if as_json:
             typer.echo(made.model_dump_json())
             return
@@ -46,11 +48,12 @@ def lines(made: ShadowReport) -> tuple[str, ...]:
     rows = [
         f"{made.records} records, {made.decided} of them put to the guards",
         f"would have been deleted: {_judged(made.deleted)}",
+        f"held by limits: {_judged(made.limited)}",
         f"held: {_judged(made.held)}",
         *(f"  {no.records:5} by {no.guard}" + (f", {no.alone} by it alone" if no.alone else "") for no in made.noes),
     ]
     if made.wrong:
-        rows.append(f"judged to be no attack, and would have been deleted: {', '.join(made.wrong)}")
+        rows.append(f"judged to be no attack, and no guard held them: {', '.join(made.wrong)}")
     done = {kind: count for kind, count in made.outcomes.items() if kind != "held"}
     if done:
         rows.append(f"what really happened: {', '.join(f'{count} {kind}' for kind, count in done.items())}")
@@ -62,9 +65,9 @@ def _judged(counts: dict[str, int]) -> str:
     return f"{sum(counts.values())}" + (f" ({told})" if told else "")
 
 
-def _mode(project: str) -> Mode | None:
-    """The mode in force, where the policy can be read here."""
+def _named(project: str) -> ProjectPolicy | None:
+    """What the policy in force says of the project, where the policy can be read here."""
     from responder import settings, wiring  # noqa: PLC0415 - read when a command runs, not when the module is imported
 
     policy = wiring.policy(settings.read_for_the_store(os.environ))
-    return next((one.remediate for one in policy().project if one.id == project), None) if policy else None
+    return next((one for one in policy().project if one.id == project), None) if policy else None

@@ -1,4 +1,4 @@
-"""Step 7: what a project's guards would have done, and how its reviewers judged those records. Pure.
+"""Step 7: what a project's guards and limits would have done, and how its reviewers judged those records. Pure.
 
 A platform owner climbs off, shadow, approve, auto, and each rung rests on people's judgements of the one below.
 """
@@ -6,13 +6,18 @@ A platform owner climbs off, shadow, approve, auto, and each rung rests on peopl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from responder.decision import BY_ACT
 from responder.evidence import Model
+from responder.policy import PerHour
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from responder.record import Decision, Mode, Record
 
 _NO_ATTACK: Final = frozenset({"false_positive", "benign_true_positive"})
@@ -20,6 +25,7 @@ _ENOUGH: Final = {"shadow": 5, "approve": 20}
 """How many judged true positives, and none judged otherwise, before the next rung is advised. A choice of ours: with
 none wrong in 20, the rate of wrong ones is below 14 % with 95 % confidence; below a person's yes, 5 must do."""
 _NEXT: Final = {"shadow": "approve", "approve": "auto"}
+_HOUR: Final = timedelta(hours=1)
 NOT_REVIEWED: Final = "not_reviewed"
 
 
@@ -32,9 +38,10 @@ class No(Model):
 
 
 class ShadowReport(Model):
-    """`decided` of the `records` were put to the guards; `deleted` and `held` count them by the reviewers' verdict.
+    """`decided` of the `records` were put to the guards; `deleted`, `limited` and `held` count them by review verdict.
 
-    `wrong` are ids of records whose pod would have been deleted and that a reviewer judged to be no attack.
+    `limited`: no guard held them, and a limit of the hour or an answer to an earlier record would have. `wrong` are ids
+    of records that no guard held and that a reviewer judged to be no attack, `limited` ones among them.
     """
 
     project: str
@@ -42,6 +49,7 @@ class ShadowReport(Model):
     records: int
     decided: int
     deleted: dict[str, int]
+    limited: dict[str, int]
     held: dict[str, int]
     noes: tuple[No, ...]
     wrong: tuple[str, ...]
@@ -49,13 +57,14 @@ class ShadowReport(Model):
     advice: str
 
 
-def report(project: str, mode: Mode | None, records: Iterable[Record]) -> ShadowReport:
+def report(project: str, mode: Mode | None, records: Iterable[Record], per_hour: PerHour | None = None) -> ShadowReport:
     """The figures of a project's `records`, newest first; `mode` is the one in force (None: as the newest was decided).
 
-    A record without guards (nothing was decided yet, or by a version that had none) is counted and no more.
+    `per_hour` are the limits in force (None: the policy's defaults). A record without guards (nothing was decided yet,
+    or by a version that had none) is counted and no more. What was done before the first of the records is not known.
     """
-    total, wrong = 0, list[str]()
-    deleted, held, outcomes = Counter[str](), Counter[str](), Counter[str]()
+    total, wrong, passed = 0, list[str](), list[_Passed]()
+    let_by, held, outcomes = Counter[str](), Counter[str](), Counter[str]()
     said_no, alone = Counter[str](), Counter[str]()
     for record in records:
         total += 1
@@ -65,27 +74,76 @@ def report(project: str, mode: Mode | None, records: Iterable[Record]) -> Shadow
             continue
         mode = mode or decision.mode
         if decision.would == "delete_pod":
-            deleted[judged] += 1
+            let_by[judged] += 1
+            passed.append(_passed(record, judged))
             wrong += [record.id] * (judged in _NO_ATTACK)
             continue
         held[judged] += 1
         noes = _noes(decision)
         said_no.update(noes)
         alone.update(noes if len(noes) == 1 else ())
+    deleted = _within(passed, per_hour or PerHour())
     named = mode or "off"
     rows = sorted(said_no.items(), key=lambda row: (-row[1], row[0]))
     return ShadowReport(
         project=project,
         mode=named,
         records=total,
-        decided=deleted.total() + held.total(),
+        decided=let_by.total() + held.total(),
         deleted=dict(sorted(deleted.items())),
+        limited=dict(sorted((let_by - deleted).items())),
         held=dict(sorted(held.items())),
         noes=tuple(No(guard=guard, records=count, alone=alone[guard]) for guard, count in rows),
         wrong=tuple(wrong),
         outcomes=dict(sorted(outcomes.items())),
-        advice=_advice(named, total, deleted, held, rows[0][0] if rows else ""),
+        advice=_advice(named, total, let_by, held, rows[0][0] if rows else ""),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A record that no guard held, as far as the limits ask: it is read once, and there may be very many."""
+
+    at: datetime
+    uid: str
+    namespace: str
+    workload: str
+    image_digest: str
+    judged: str
+
+
+def _passed(record: Record, judged: str) -> _Passed:
+    it = record.provenance
+    return _Passed(
+        at=it.window_start,
+        uid=record.decision.uid,
+        namespace=it.subject.namespace,
+        workload=it.traits.owner,
+        image_digest=it.traits.image_digest,
+        judged=judged,
+    )
+
+
+def _within(passed: Sequence[_Passed], per_hour: PerHour) -> Counter[str]:
+    """Those that would have been deleted, by verdict: oldest first, as `act` asks the past and its limits."""
+    deleted, hour = Counter[str](), list[_Passed]()
+    uids, answered = set[str](), set[tuple[str, str]]()
+    for one in sorted(passed, key=lambda each: each.at):
+        hour = [each for each in hour if each.at > one.at - _HOUR]
+        full = (
+            len(hour) >= per_hour.project
+            or sum(each.namespace == one.namespace for each in hour) >= per_hour.namespace
+            or sum(each.workload == one.workload for each in hour) >= per_hour.workload
+        )
+        answer = (one.workload, one.image_digest)
+        # A workload or an image that is not known cannot be told from one that was answered: that is a no too.
+        if full or not all(answer) or answer in answered or one.uid in uids:
+            continue
+        deleted[one.judged] += 1
+        hour.append(one)
+        uids.add(one.uid)
+        answered.add(answer)
+    return deleted
 
 
 def _noes(decision: Decision) -> tuple[str, ...]:
@@ -93,8 +151,8 @@ def _noes(decision: Decision) -> tuple[str, ...]:
     return tuple(one.name for one in decision.guards if one.ok is not True and one.detail != BY_ACT)
 
 
-def _advice(mode: Mode, total: int, deleted: Counter[str], held: Counter[str], first: str) -> str:
-    wrong, count = sum(deleted[verdict] for verdict in _NO_ATTACK), deleted.total()
+def _advice(mode: Mode, total: int, let_by: Counter[str], held: Counter[str], first: str) -> str:
+    wrong, count = sum(let_by[verdict] for verdict in _NO_ATTACK), let_by.total()
     if not total:
         return "there is no record to judge by: is it the project's id, and is --since far enough back?"
     if mode == "off":
@@ -103,12 +161,12 @@ def _advice(mode: Mode, total: int, deleted: Counter[str], held: Counter[str], f
         return f'go back to remediate = "approve": {wrong} of {count} were judged to be no attack'
     if wrong:
         return f"stay: {wrong} of {count} were judged to be no attack; exempt what they share, or ask for more evidence"
-    return _next_rung(mode, deleted, held, first)
+    return _next_rung(mode, let_by, held, first)
 
 
-def _next_rung(mode: Mode, deleted: Counter[str], held: Counter[str], first: str) -> str:
+def _next_rung(mode: Mode, let_by: Counter[str], held: Counter[str], first: str) -> str:
     """Where none was judged wrong: whether enough were judged right."""
-    count, right = deleted.total(), deleted["true_positive"]
+    count, right = let_by.total(), let_by["true_positive"]
     if mode == "auto":
         return "stay: none was judged to be no attack"
     if not count:

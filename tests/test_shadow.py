@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,22 +14,41 @@ from typer.testing import CliRunner
 
 from responder import wiring
 from responder.cli import app
+from responder.cli_shadow import lines
 from responder.decision import BY_ACT
+from responder.policy import PerHour
 from responder.ports import Records
-from responder.record import Decision, Guard, Outcome, Record, Review, ReviewEntry
+from responder.record import Decision, Guard, Outcome, Record, Review, ReviewEntry, Traits
 from responder.shadow import report
 from responder.stores.sqlite import SqliteRecords
 from tests.builders import TARGET, a_delivery, a_finding, a_record, a_recorded
 
 PROJECT = "acme-shop-prod"
+NUMBERS = itertools.count()
 
 
-def decided(would: str, *noes: str, mode: str = "shadow", judged: str | None = None, n: int = 0, **more: Any) -> Record:
+def decided(
+    would: str,
+    *noes: str,
+    mode: str = "shadow",
+    judged: str | None = None,
+    n: int = 0,
+    uid: str = "",
+    workload: str = "",
+    digest: str = "sha256:a",
+    **more: Any,
+) -> Record:
+    """A record with its guards' answers, of a pod and a workload of its own where none is given."""
+    own = f"own-{next(NUMBERS)}"
     guards = [Guard(name=name, ok=False, detail="no") for name in noes]
     guards += [Guard(name="brake-off", ok=None, detail=BY_ACT), Guard(name="one-pod", ok=True, detail="one")]
-    decision = Decision.model_validate({"would": would, "reasons": ("x",), "guards": guards, "mode": mode})
+    decision = Decision.model_validate(
+        {"would": would, "reasons": ("x",), "guards": guards, "mode": mode, "uid": uid or own}
+    )
     review = Review.model_validate({"state": "closed" if judged else "open", "verdict": judged})
-    return a_record(f"{n:032x}", decision=decision, review=review, **more)
+    made = a_record(f"{n:032x}", decision=decision, review=review, **more)
+    traits = Traits(owner=workload or own, image_digest=digest)
+    return made.model_copy(update={"provenance": made.provenance.model_copy(update={"traits": traits})})
 
 
 def test_deleted_and_held_are_counted_by_what_reviewers_said_of_them() -> None:
@@ -97,6 +118,61 @@ def test_a_rung_is_advised_by_judgements_alone_and_one_wrong_pod_is_enough_to_st
     assert advice in report(PROJECT, mode, records).advice
 
 
+# --- what the limits would have held ----------------------------------------------------------------------------------
+
+
+def at(minute: int, *, workload: str = "", uid: str = "", namespace: str = "shop", **more: Any) -> Record:
+    """A record that no guard held, of a pod of its own and of a workload of its own, `minute` after the first."""
+    one = decided("delete_pod", n=minute, uid=uid or f"uid-{minute}", workload=workload or f"w{minute}", **more)
+    subject = one.provenance.subject.model_copy(update={"namespace": namespace})
+    start = one.provenance.window_start + timedelta(minutes=minute)
+    provenance = one.provenance.model_copy(update={"subject": subject, "window_start": start})
+    return one.model_copy(update={"provenance": provenance})
+
+
+@pytest.mark.parametrize(
+    ("records", "deleted", "limited"),
+    [
+        ([at(n, workload="one") for n in range(50)], 1, 49),
+        ([at(n, namespace=f"ns{n}") for n in range(12)], 10, 2),
+        ([at(n) for n in range(5)], 3, 2),
+        # An hour later there is room again: the window is the store's, which ends with its 60th minute.
+        ([at(0), at(1), at(2), at(59), at(60)], 4, 1),
+        # What was held by a limit takes no room.
+        ([at(n) for n in (0, 1, 2, 30, 61, 62, 63)], 6, 1),
+        # The same pod by another record, and a record whose workload or image nobody knows.
+        ([at(0, uid="same"), at(200, uid="same")], 1, 1),
+        ([at(0, digest="")], 0, 1),
+        # Another image of the workload is another answer, within the limits of the hour.
+        ([at(0, workload="one"), at(30, workload="one", digest="sha256:b")], 1, 1),
+        ([at(0, workload="one"), at(90, workload="one", digest="sha256:b")], 2, 0),
+    ],
+)
+def test_what_the_limits_and_an_earlier_answer_would_hold_is_counted_apart_from_what_would_be_deleted(
+    records: list[Record], deleted: int, limited: int
+) -> None:
+    made = report(PROJECT, "shadow", reversed(records))
+    assert (sum(made.deleted.values()), sum(made.limited.values())) == (deleted, limited)
+    assert made.decided == deleted + limited
+
+
+def test_the_limits_are_those_of_the_policy() -> None:
+    records = [at(n, workload="one", digest=f"sha256:{n}") for n in range(9)]
+    made = report(PROJECT, "shadow", records, PerHour(project=2, namespace=5, workload=9))
+    assert (made.deleted, made.limited) == ({"not_reviewed": 2}, {"not_reviewed": 7})
+
+
+def test_what_a_limit_held_was_judged_all_the_same_and_counts_for_the_next_rung() -> None:
+    right = [at(n, workload="one", judged="true_positive") for n in range(5)]
+    made = report(PROJECT, "shadow", right)
+    assert (made.deleted, made.limited) == ({"true_positive": 1}, {"true_positive": 4})
+    assert 'remediate = "approve" may be set: all 5' in made.advice
+    made = report(PROJECT, "shadow", [*right, at(7, workload="one", judged="false_positive")])
+    assert made.wrong == (f"{7:032x}",)
+    assert made.advice.startswith("stay: 1 of 6")
+    assert "held by limits: 5 (1 false positive, 4 true positive)" in lines(made)
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -109,10 +185,10 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
     return SqliteRecords(store, now=lambda: datetime.now(UTC))
 
 
-def keep(records: Records, ago: timedelta, record: Record, *, judged: Any = None) -> str:
+def keep(records: Records, ago: timedelta, record: Record, *, judged: Any = None, pod: str = TARGET.pod) -> str:
     now = datetime.now(UTC)
     finding = a_finding(key=f"1/{ago.total_seconds():.0f}", event_time=now - ago)
-    record_id = records.admit(finding, TARGET, a_delivery()).record_id
+    record_id = records.admit(finding, dataclasses.replace(TARGET, pod=pod), a_delivery()).record_id
     claim = records.claim(record_id, "m", timedelta(minutes=5), now)
     assert claim is not None
     provenance = record.provenance.model_copy(update={"window_start": now - ago})
@@ -138,9 +214,10 @@ def test_the_command_reads_the_projects_records_since_then_with_their_reviews(re
     assert rest == [
         "3 records, 3 of them put to the guards",
         "would have been deleted: 2 (1 false positive, 1 true positive)",
+        "held by limits: 0",
         "held: 1 (1 not reviewed)",
         "      1 by pod-proven, 1 by it alone",
-        f"judged to be no attack, and would have been deleted: {wrong}",
+        f"judged to be no attack, and no guard held them: {wrong}",
         "what really happened: 1 deleted",
         "advice: stay: 1 of 2 were judged to be no attack; exempt what they share, or ask for more evidence",
     ]
@@ -158,6 +235,19 @@ def test_the_mode_in_force_is_that_of_the_policy_where_one_is_named(
     assert json.loads(CliRunner().invoke(app, command).output)["mode"] == "shadow"
     monkeypatch.setenv("RESPONDER_POLICY", str(policy))
     assert json.loads(CliRunner().invoke(app, command).output)["mode"] == "off"
+
+
+def test_the_command_takes_the_limits_of_the_policy_that_is_named(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minute in range(5):
+        keep(records, timedelta(days=1, minutes=minute), decided("delete_pod"), pod=f"p{minute}")
+    command = ["shadow-report", "--project", PROJECT]
+    assert "held by limits: 2 (2 not reviewed)" in CliRunner().invoke(app, command).output.splitlines()
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'[[project]]\nid = "{PROJECT}"\nnumber = "421458901689"\nper_hour = {{ project = 1 }}\n')
+    monkeypatch.setenv("RESPONDER_POLICY", str(policy))
+    assert "held by limits: 4 (4 not reviewed)" in CliRunner().invoke(app, command).output.splitlines()
 
 
 def test_a_since_that_is_no_time_ends_with_2(records: Records) -> None:
