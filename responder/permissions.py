@@ -61,14 +61,15 @@ ROLES: Final[dict[str, Role]] = {
     ),
     "publisher": Role(
         feature="records-topic",
-        holder="the service account of `respond` and `sweep`",
+        holder="the service accounts of `respond`, `sweep` and `act`, which does not publish to the second topic,"
+        " and the review service, which publishes to no other",
         bound="the topics of RESPONDER_RECORDS_TOPIC and RESPONDER_ACTION_TOPIC, never a project",
         changes="publishes records, and the ids of those to act on",
     ),
     "collector": Role(
         feature="capture",
         holder="the service account in RESPONDER_COLLECTOR, which `act` takes tokens of",
-        bound="a Role in each namespace of a project that opted in to capture",
+        bound="a Role in each namespace of a project that opted in to capture; the IAM role in that project",
         changes="runs commands in containers",
     ),
     "evidence": Role(
@@ -80,7 +81,7 @@ ROLES: Final[dict[str, Role]] = {
     "remediator": Role(
         feature="remediate",
         holder="the service account in RESPONDER_REMEDIATOR, which `act` takes tokens of",
-        bound="a Role in each namespace of a project that opted in to remediation",
+        bound="a Role in each namespace of a project that opted in to remediation; the IAM role in that project",
         changes="deletes and evicts pods",
     ),
     "actions": Role(

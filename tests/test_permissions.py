@@ -63,11 +63,12 @@ def test_there_is_a_role_for_every_permission_and_no_other_and_they_share_none_b
     assert sorted(declared) == ROLES
     assert len(declared["investigator"]) >= 8
     assert declared["actions"] < declared["records"]  # each is bound to its own database
-    # Doctor and tester are persons, who may some of what the responder may.
+    # Doctor and tester are persons, who may some of what the responder may; the hands reach clusters as it does.
+    assert declared["collector"] == declared["remediator"] < declared["investigator"]
     everything = [
         name
         for role, held in declared.items()
-        if role not in {"actions", "doctor", "examiner", "tester"}
+        if role not in {"actions", "collector", "doctor", "examiner", "remediator", "tester"}
         for name in held
     ]
     assert len(everything) == len(set(everything))
@@ -198,7 +199,8 @@ def test_a_permission_without_a_reason_and_a_role_without_a_holder_are_refused(
 def test_the_command_prints_the_roles_of_one_feature_as_yaml_that_is_what_deploy_has() -> None:
     done = CliRunner().invoke(app, ["permissions", "--feature", "capture"])
     assert done.exit_code == 0
-    role, iam = yaml.safe_load_all(done.output)
+    connect, role, iam = yaml.safe_load_all(done.output)
+    assert connect["includedPermissions"] == custom_role("collector")["includedPermissions"]
     assert (role["kind"], role["metadata"]) == ("Role", {"name": "gke-compiler-collector"})
     assert sorted_rules(role) == sorted_rules(cluster_role("collector"))
     assert iam["includedPermissions"] == custom_role("evidence")["includedPermissions"]
@@ -220,3 +222,10 @@ def test_a_feature_that_there_is_not_is_wrong_usage_and_the_known_ones_are_named
     done = CliRunner().invoke(app, ["permissions", "--feature", "everything"])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "everything is not a feature; there are: investigate, records-topic, capture" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["collector", "remediator"])
+def test_the_hands_reach_a_cluster_with_a_dns_endpoint_and_the_table_says_so(name: str) -> None:
+    role = permissions.iam_role(name, permissions.grants())
+    assert role["includedPermissions"] == ["container.clusters.connect"]
+    assert "IAM role" in permissions.ROLES[name].bound

@@ -11,7 +11,7 @@ locals {
   of_reads = [for one in local.role.investigator.includedPermissions : one if !startswith(one, "securitycenter.")]
 
   # The DNS endpoint of a control plane asks for this one of whoever comes; what they may do there is RBAC's to say.
-  of_connect = [for one in local.of_reads : one if one == "container.clusters.connect"]
+  of_connect = distinct(concat(local.role.collector.includedPermissions, local.role.remediator.includedPermissions))
   hands = merge(
     { for one in google_service_account.collector : "collector" => one.member },
     { for one in google_service_account.remediator : "remediator" => one.member },

@@ -32,6 +32,8 @@ from responder.live.kubernetes import Cluster, Rule, tls
 from responder.ports import Cell, Ran
 
 ROLE: Final = "collector"
+PERMISSIONS: Final = ("container.clusters.connect",)
+"""What the DNS endpoint of a control plane asks of whoever comes; what they may do there is RBAC's to say."""
 RULES: Final = (
     Rule("", "pods", ("get",)),
     # WebSocket opens with GET; newer API servers check `create` too.

@@ -31,6 +31,9 @@ from responder.live.google import Address
 from responder.live.kubernetes import Rule, tls
 from responder.record import Method
 
+PERMISSIONS: Final = ("container.clusters.connect",)
+"""What the DNS endpoint of a control plane asks of whoever comes; what they may do there is RBAC's to say."""
+
 RULES: Final = (
     Rule("", "pods", ("get", "delete")),
     Rule("", "pods/eviction", ("create",)),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lab.environment import ROOT
-from responder import settings
+from responder import permissions, settings
 from responder.evidence import Evidence
 from tests.deploy.plans import ACTING, EXAMPLES, of, resources, texts
 
@@ -115,7 +115,7 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
             held[one["role_id"].removeprefix("Responder")] = one["permissions"]
     assert sorted(held.pop("Findings") + held.pop("Reads")) == granted("investigator")
     if example in ACTING:
-        assert held.pop("Connect") == ["container.clusters.connect"]
+        assert held.pop("Connect") == granted("collector") == granted("remediator")
         assert held.pop("DoctorTokens") == granted("examiner")
         assert held.pop("Doctor") == granted("doctor")
     names = {"Publisher": "publisher", "DeadLetters": "analyst", "Records": "records"}
@@ -130,7 +130,7 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
     assert held == {role: granted(name) for role, name in names.items()}
     if example in ACTING:  # which has everything; a tester is bound by hand, for the time of a test
         assert {path.stem for path in IAM.glob("*.yaml")} == {
-            "investigator", "doctor", "examiner", "tester", *names.values()
+            "investigator", "doctor", "examiner", "tester", "collector", "remediator", *names.values()
         }  # fmt: skip
 
 
@@ -248,3 +248,33 @@ def test_the_image_of_the_page_has_a_repository_that_the_build_may_write_to(plan
         writers = of(plan, "google_artifact_registry_repository_iam_member")
         assert writers["build_review"]["repository"] == "responder-review"
         assert {one["role"] for one in writers.values()} == {"roles/artifactregistry.writer"}
+
+
+BOUND = {
+    "investigator": ("google_organization_iam_member", r'investigators\["(\w+)-(?:scc|reads)"\]'),
+    "records": ("google_project_iam_member", r'records\["(\w+)"\]'),
+    "publisher": ("google_pubsub_topic_iam_member", r'(?:records|actions)\["(\w+)"\]'),
+    "collector": ("google_project_iam_member", r'hands\["(collector)-[\w-]+"\]'),
+    "evidence": ("google_storage_bucket_iam_member", r'evidence\["(\w+)"\]'),
+    "remediator": ("google_project_iam_member", r'hands\["(remediator)-[\w-]+"\]'),
+    "actions": ("google_project_iam_member", r'actions\["(\w+)"\]'),
+    "notifier": ("google_secret_manager_secret_iam_member", r'webhooks\["[\w-]+/(\w+)"\]'),
+    "reporter": ("google_organization_iam_member", r'reporters\["(\w+)"\]'),
+    "actor": ("google_service_account_iam_member", r'(?:collector|remediator)\["(\w+)"\]'),
+}
+"""Where each role of a service account is bound: the type, and the holder in the address."""
+
+
+@pytest.mark.parametrize("role", BOUND)
+def test_each_role_is_held_by_those_that_the_table_of_permissions_names(plans: dict[str, Any], role: str) -> None:
+    kind, form = BOUND[role]
+    matched = (re.fullmatch(form, address) for address in of(plans["everything"], kind))
+    holders = {one[1] for one in matched if one}
+    text = permissions.ROLES[role].holder
+    if role in {"collector", "remediator"}:
+        assert (holders, f"RESPONDER_{role.upper()}" in text) == ({role}, True)
+        return
+    named = set(re.findall(r"`(\w+)`", text)) | ({"review"} if "review service" in text else set())
+    assert holders == named
+    people = {name for name, one in permissions.ROLES.items() if "person" in one.holder}
+    assert set(BOUND) | people == set(permissions.ROLES)
