@@ -54,6 +54,7 @@ def e2e(*, seconds: float = 60.0) -> int:
             # Twice at each point, which is once as well; once alone is for `python -m lab points`.
             failed += points.points(store.of("points"), say, deaths=(2,))
         failed += holes.holes(stores[0].of("holes"), say)
+        failed += holes.unheard(stores[0].of("unheard"), say)
         failed += faults.faults(stores[0].of("faults"), say)
         for store in stores:
             plan = Plan(

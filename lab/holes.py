@@ -11,6 +11,7 @@ import contextlib
 import fnmatch
 import http.client
 import json
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -46,6 +47,8 @@ _DENIED: Final = {"compute": ("kubernetes.get.nodes",)}
 _WARM: Final = 3
 _SLACK: Final = 5.0
 """Seconds beyond the deadline that are left for store and host, on a busy machine."""
+_PUBLISHING: Final = 20.0
+"""Seconds that a publishing may take (`responder.live.outbox`)."""
 _THREADS_WITHIN: Final = 60.0
 """Seconds within which a thread that waited must have given up: each call has a timeout of its own."""
 
@@ -96,6 +99,38 @@ def holes(store: Store, say: Say) -> list[str]:
             say(f"{store.name}: {name} never answers: {told}; {left} threads after {seconds:.0f} s, {least} before")
             found += [f"{store.name}: {name} never answers: {problem}" for problem in problems]
     return found
+
+
+def unheard(store: Store, say: Say) -> list[str]:
+    """The topic for finished records accepts connections and never answers; what does not hold, in words.
+
+    The record is made in its time and stays to be sent; the message is acknowledged within what a publishing may take
+    beyond that.
+    """
+    document = finding(FIRST_POD, 0)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unheard-")))
+        running = stack.enter_context(serve_lab(HoledLab(scenario(day_of([document])))))
+        hole = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+        endpoints = running.endpoints.model_dump(mode="json") | {"pubsub": f"127.0.0.1:{hole.getsockname()[1]}"}
+        environ = {
+            **store.environ,
+            "RESPONDER_STORE": store.place,
+            "RESPONDER_DEADLINE_SECONDS": stored.DEADLINE,
+            "RESPONDER_RECORDS_TOPIC": "projects/acme-sec/topics/records",
+        }
+        host = stack.enter_context(function(folder, endpoints, store=Path(store.place), environ=environ))
+        status, seconds = _posted(host, document)
+        with stored.opened(running, store) as records:
+            record, waiting = _record(records, key_of(document)), records.unpublished()
+    budget = float(stored.DEADLINE) + _PUBLISHING + _SLACK
+    found = [] if status in ACKNOWLEDGED else [f"status {status}"]
+    found += [f"answered after {seconds:.1f} s, which is more than {budget:.0f}"] if seconds > budget else []
+    is_made = record is not None and record.provenance.stage == "finished"
+    found += [] if is_made else ["the record is not finished"]
+    found += [] if record is not None and waiting == (record.id,) else ["nothing is left to be sent: nothing is proven"]
+    say(f"{store.name}: the topic never answers: answered in {seconds:.1f} s, the record is there and waits to be sent")
+    return [f"{store.name}: the topic never answers: {problem}" for problem in found]
 
 
 def _one(host: Function, running: Running, store: Store, document: dict[str, Any]) -> tuple[list[str], str]:
@@ -163,6 +198,7 @@ def run(which: str) -> int:
 
     with stored.stores(which or stored.SQLITE) as found:
         failed = [problem for store in found for problem in holes(store.of("holes"), say)]
+        failed += [problem for store in found for problem in unheard(store.of("unheard"), say)]
     for problem in failed:
         say(f"FAILED: {problem}")
     return 1 if failed else 0
