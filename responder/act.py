@@ -24,7 +24,6 @@ from responder.policy import Policy
 from responder.ports import Acting, Approval, Claim, Intended, World
 from responder.record import Decision, Record, Round
 
-_AGAIN: Final = timedelta(minutes=1)
 CAPTURE: Final = timedelta(minutes=4)
 """The snapshot's minute, the two of the taking, and what its last command and the manifest take."""
 
@@ -91,8 +90,8 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
         return removing.closed(world, claim, record, due=record.decision.approve_by or world.now())
     if record.decision.kind == "hold" or project is None:
         # What did not come for a reason that may pass is asked for again, a few times.
-        again = world.now() + _AGAIN if project and project.capture and seizing.is_worth_another(record) else None
-        return removing.held(world, claim, record, due=again)
+        again = project is not None and project.capture and seizing.is_worth_another(record)
+        return removing.held(world, claim, record, again=again)
     return removing.remove(world, acting, claim, record, project)
 
 

@@ -17,6 +17,7 @@ from responder import compiler
 from responder.record import Confirmed, RecordedFinding
 
 if TYPE_CHECKING:
+    from responder.finding import Process
     from responder.ports import Records
 
 MOST_GROUPS: Final = 100
@@ -105,7 +106,12 @@ def _joined(first: RecordedFinding, one: RecordedFinding) -> RecordedFinding:
     return replace(first, count=first.count + one.count, last_event_time=latest, more=more)
 
 
-def kind_of(one: RecordedFinding) -> Kind:
+def like(process: Process) -> tuple[str, str]:
     """Equal for the same program with the same command line, but for temporary names and numbers."""
-    shapes = tuple((p.binary, compiler.parse(p.args, exe=p.binary).shape) for p in one.processes)
+    return process.binary, compiler.parse(process.args, exe=process.binary).shape
+
+
+def kind_of(one: RecordedFinding) -> Kind:
+    """Equal for findings of one state whose processes are alike."""
+    shapes = tuple(map(like, one.processes))
     return (one.category, one.state, shapes) if shapes else (one.key,)

@@ -19,7 +19,7 @@ import typer
 from responder.exits import CODES, ExitCode, said, stop
 
 if TYPE_CHECKING:
-    from responder.ports import Actions, Approval, Brake
+    from responder.ports import Actions, Approval
     from responder.record import Record
     from responder.settings import Settings
 
@@ -72,15 +72,16 @@ def brake_show(as_json: _Json = False) -> None:
             _echo(_json({"on": [asdict(one) for one in on], "acts": [asdict(act) for act in acts]}))
             return
         for one in on:
-            _echo(f"on for {_whom(one)}: {one.why}")
+            _echo(f"on for {braking.where(one)}: {one.why}")
         if not on:
             _echo("no brake is on")
         for act in acts:
-            _echo(f"  {act.at:%Y-%m-%d %H:%M:%S}  {'on ' if act.on else 'off'}  {_whom(act)}, {act.by}: {act.why}")
+            state = "on " if act.on else "off"
+            _echo(f"  {act.at:%Y-%m-%d %H:%M:%S}  {state}  {braking.where(act)}, {act.by}: {act.why}")
 
 
 def _pull(actions: Actions, *, on: bool, project: str, why: str, by: str, as_json: bool) -> None:
-    from responder import wiring  # noqa: PLC0415 - `--help` must not load pydantic
+    from responder import braking, wiring  # noqa: PLC0415 - `--help` must not load pydantic
     from responder.ports import Brake  # noqa: PLC0415 - the same
 
     brake = Brake(on=on, project=project, why=why, by=by, at=wiring.now())
@@ -89,9 +90,9 @@ def _pull(actions: Actions, *, on: bool, project: str, why: str, by: str, as_jso
     if as_json:
         _echo(_json(asdict(brake) | {"holds": left is not None}))
         return
-    _echo(f"the brake is {'on' if on else 'off'} for {_whom(brake)}")
+    _echo(f"the brake is {'on' if on else 'off'} for {braking.where(brake)}")
     if not on and left is not None:
-        _echo(f"but that for {_whom(left)} is on, and holds: {left.why}")
+        _echo(f"but that for {braking.where(left)} is on, and holds: {left.why}")
 
 
 def _checked(why: str, project: str) -> None:
@@ -113,10 +114,6 @@ def _anybody() -> str:
         return wiring.email()
     except Unanswered:
         return f"{getpass.getuser()} (the user of a machine; Google did not say who)"
-
-
-def _whom(brake: Brake) -> str:
-    return brake.project or "all projects"
 
 
 # --- approvals --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerR
 from responder.finding import TEST_MARK
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import NO_PROGRAM, NOT_RUNNING, Capture, Decision, Guard, Record, RecordedFinding, judged
+from responder.record import NOTHING_TO_TAKE, Capture, Decision, Guard, Record, RecordedFinding, judged
 
 T = TypeVar("T")
 
@@ -71,8 +71,6 @@ _GROUPS: Final = {
 _CONTROLLERS: Final = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "Job"})
 _NOT_COUNTED: Final = frozenset({"Job", "CronJob", "DaemonSet"})
 _RANK: Final = {"suspicious": 1, "malicious": 2}
-_NOTHING_TO_TAKE: Final = (NO_PROGRAM, NOT_RUNNING)
-"""A capture that is impossible for these reasons is as good as it gets. One that was denied or broke may yet be had."""
 
 _NO_POLICY: Final = "no policy is in force"
 
@@ -413,7 +411,7 @@ def _wrong_with(capture: Capture, record: Record, uid: str) -> str:
         return "what was captured is of another pod"
     if not capture.manifest or not capture.manifest_sha256:
         return "the manifest of the capture is not kept"
-    if capture.impossible.startswith(_NOTHING_TO_TAKE):
+    if capture.impossible.startswith(NOTHING_TO_TAKE):
         return ""
     if capture.impossible:
         return "the capture was not possible now, and may be later"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from responder import compiler
+from responder.burst import like
 from responder.finding import Process
 from responder.record import RecordedFinding
 from responder.redact import Redactor
@@ -35,5 +35,4 @@ def with_earlier(now: RecordedFinding, before: RecordedFinding | None) -> Record
 
 
 def _kind(one: Process) -> tuple[str, str, str]:
-    """Equal for the same program with the same command line, but for temporary names and numbers."""
-    return one.name, one.binary, compiler.parse(one.args, exe=one.binary).shape
+    return one.name, *like(one)

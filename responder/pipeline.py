@@ -115,6 +115,7 @@ def sweep(world: World) -> Swept:
     `StoreError` at once where the store itself is down.
     """
     now = world.now()
+    found_by, sent_by = now + _SWEEP * 3 / 4, now + _SWEEP * 7 / 8
     lines, apart, scc, found, due = world.records.due(now), _Apart(), "", 0, 0
     for line in lines:
         if world.now() >= now + _SWEEP / 2:
@@ -125,15 +126,14 @@ def sweep(world: World) -> Swept:
             _drive(world, line, now)
     try:
         with apart:
-            found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=now + _SWEEP * 3 / 4)
+            found = backfill(world, now - _RECONCILE, now - _ARRIVAL, holder="sweep", end=found_by)
     except Unanswered as error:
         world.records.count(f"sweep.scc_{error.why}")
         scc = error.why
-    is_late = world.now() >= now + _SWEEP * 3 / 4
-    end = now + _SWEEP * 7 / 8
-    sent = _sent(world, world.records.unpublished() if world.outbox else (), _publish, end, apart)
-    _sent(world, world.records.wanting(now) if world.summons else (), _summon, end, apart)
-    is_late = is_late or world.now() >= end
+    is_late = world.now() >= found_by
+    sent = _sent(world, world.records.unpublished() if world.outbox else (), _publish, sent_by, apart)
+    _sent(world, world.records.wanting(now) if world.summons else (), _summon, sent_by, apart)
+    is_late = is_late or world.now() >= sent_by
     told = _tell_the_rest(world, now + _SWEEP, apart)
     apart.raise_first()
     cut = due < len(lines) or is_late or world.now() >= now + _SWEEP
@@ -328,12 +328,12 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
 
 def _note(world: World, claim: Claim) -> int:
     """A mute or a state change: the occurrence is shown, nothing is investigated anew."""
-    found = grouped(world, claim.record_id)
+    seen = sum(len(one.occurrences) for page in pages_of(world.records, claim.record_id) for one in page)
     record = world.records.load(claim.record_id)
-    if record is None or found.seen > record.provenance.read + 1:
+    if record is None or seen > record.provenance.read + 1:
         return 0  # a finding joined, or fired again, that SCC was not asked about: nothing counts as read
-    world.records.save(noted(record, found.seen), claim)
-    return found.seen
+    world.records.save(noted(record, seen), claim)
+    return seen
 
 
 def _investigate(world: World, claim: Claim, target: Target, ask: Ask, kind: RoundKind = "first") -> int:

@@ -367,7 +367,8 @@ class BrokenOff(Model):
 
 NO_PROGRAM: Final = "the container has none of tar, cat, dd and base64"
 NOT_RUNNING: Final = "not running"
-"""How `Capture.impossible` begins where there was nothing to take; any other reason may pass."""
+NOTHING_TO_TAKE: Final = (NO_PROGRAM, NOT_RUNNING)
+"""How `Capture.impossible` begins where it is as good as it gets. One that was denied or broke may yet be had."""
 
 
 class Capture(Model):
@@ -396,7 +397,7 @@ class Capture(Model):
 def may_come(record: Record) -> bool:
     """Whether something that was to be captured did not come for a reason that may pass."""
     capture = record.capture
-    if capture is None or capture.impossible.startswith((NO_PROGRAM, NOT_RUNNING)):
+    if capture is None or capture.impossible.startswith(NOTHING_TO_TAKE):
         return False
     return any(one.passing for one in record.artifacts) or bool(capture.impossible and not record.artifacts)
 

@@ -218,11 +218,11 @@ def _held_back(world: World, claim: Claim, record: Record, reason: str) -> Recor
     return held(world, claim, record.model_copy(update={"decision": decision}))
 
 
-def held(world: World, claim: Claim, record: Record, *, due: datetime | None = None) -> Record:
-    """Finished without an action, for good or until `due`. That it was to be tried again is over."""
+def held(world: World, claim: Claim, record: Record, *, again: bool = False) -> Record:
+    """Finished without an action, for good or for `again` in a minute. That it was to be tried again is over."""
     if record.outcome.kind == "held":
         record = record.model_copy(update={"outcome": Outcome(detail=NOTHING_DONE, at=record.outcome.at)})
-    return closed(world, claim, record, due=due)
+    return closed(world, claim, record, due=world.now() + _AGAIN if again else None)
 
 
 def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:

@@ -54,6 +54,14 @@ def delivery(message_id: str = "1") -> Delivery:
     return Delivery(data=b"{}", message_id=message_id, received=NOW)
 
 
+def on_pods(finding: Finding, count: int) -> tuple[Finding, ...]:
+    """So many findings like this one, each on a pod of its own."""
+    return tuple(
+        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
+        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(count))
+    )
+
+
 def loaded(records: SqliteRecords, record_id: str) -> Record:
     record = records.load(record_id)
     assert record is not None
@@ -334,10 +342,7 @@ def test_one_finding_that_meets_a_bug_keeps_no_other_waiting_and_the_bug_is_rais
 def test_a_sweep_begins_nothing_new_once_its_time_has_run_out(
     finding: Finding, records: SqliteRecords, watch: Watch
 ) -> None:
-    crowd = tuple(
-        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
-        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(12))
-    )
+    crowd = on_pods(finding, 12)
     outside, calls = world(finding, records, now=watch)
 
     class Slow(FakeScc):
@@ -357,10 +362,7 @@ def test_a_sweep_begins_nothing_new_once_its_time_has_run_out(
 def test_a_pubsub_that_hangs_keeps_no_lost_finding_waiting(
     finding: Finding, records: SqliteRecords, watch: Watch
 ) -> None:
-    sent = tuple(
-        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
-        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(30))
-    )
+    sent = on_pods(finding, 30)
     outside, calls = world(finding, records, now=watch)
     for one in sent:
         pipeline.respond(replace(outside, scc=FakeScc(calls, (one,))), one, delivery(one.key))
@@ -386,10 +388,7 @@ def test_a_pubsub_that_hangs_keeps_no_lost_finding_waiting(
 def test_a_record_that_cannot_be_sent_keeps_no_other_from_being_sent(
     finding: Finding, records: SqliteRecords, watch: Watch
 ) -> None:
-    crowd = tuple(
-        replace(finding, key=f"1/{n}", name=f"{finding.name[:-4]}{n:04}", canonical_name="", pods=(pod,))
-        for n, pod in enumerate(replace(finding.pods[0], name=f"pod-{n}") for n in range(3))
-    )
+    crowd = on_pods(finding, 3)
     outside, calls = world(finding, records, now=watch)
     ids = [pipeline.respond(replace(outside, scc=FakeScc(calls, (one,))), one, delivery(one.key))[0] for one in crowd]
 

@@ -81,14 +81,14 @@ def seize(
     means = Means(collector=collector, cell=cell, new=new, now=now, monotonic=time.monotonic, facts=elf.facts)
     told = tuple(process for one in findings for process in one.processes)
     taken = take(means, wants, caps=caps, told=told, watch=watch, over=changed)
-    artifacts = (*before, *taken.artifacts, *(_left_out(one) for one in listed.left_out))
+    artifacts = (*taken.artifacts, *(_left_out(one) for one in listed.left_out))
     update = {
         "finished": now(),
         "tools": taken.tools,
         "volatile": seen.volatile,
         "impossible": taken.impossible,
     }
-    clean = tuple(one if one in before else _redacted(one, redactor) for one in artifacts)
+    clean = (*before, *(_redacted(one, redactor) for one in artifacts))
     return (*_kept(evidence, record, capture.model_copy(update=update), clean, attempt), redactor.counts)
 
 

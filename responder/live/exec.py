@@ -28,12 +28,11 @@ from responder.errors import NoProgram, Unanswered
 from responder.evidence import Pod
 from responder.live._errors import Asking
 from responder.live.google import Address
-from responder.live.kubernetes import Cluster, Rule, tls
+from responder.live.kubernetes import CONNECTING, Cluster, Rule, tls
 from responder.ports import Cell, Ran
 
 ROLE: Final = "collector"
-PERMISSIONS: Final = ("container.clusters.connect",)
-"""What the DNS endpoint of a control plane asks of whoever comes; what they may do there is RBAC's to say."""
+PERMISSIONS: Final = CONNECTING
 RULES: Final = (
     Rule("", "pods", ("get",)),
     # WebSocket opens with GET; newer API servers check `create` too.

@@ -31,6 +31,10 @@ from responder.live.google import Address
 _T = TypeVar("_T")
 
 
+CONNECTING: Final = ("container.clusters.connect",)
+"""What the DNS endpoint of a control plane asks of whoever comes; what they may do there is RBAC's to say."""
+
+
 class Rule(NamedTuple):
     """A rule of an RBAC role: API group, resource, verbs."""
 

@@ -28,11 +28,10 @@ from responder import __version__, names
 from responder.errors import PASSING, Refused, Unanswered, Unconfirmed
 from responder.live import _errors, _reply
 from responder.live.google import Address
-from responder.live.kubernetes import Rule, tls
+from responder.live.kubernetes import CONNECTING, Rule, tls
 from responder.record import Method
 
-PERMISSIONS: Final = ("container.clusters.connect",)
-"""What the DNS endpoint of a control plane asks of whoever comes; what they may do there is RBAC's to say."""
+PERMISSIONS: Final = CONNECTING
 
 RULES: Final = (
     Rule("", "pods", ("get", "delete")),
