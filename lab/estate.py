@@ -29,6 +29,8 @@ from lab.rbac import (
     INVESTIGATOR_TOKEN,
     REMEDIATOR,
     REMEDIATOR_TOKEN,
+    REVIEW,
+    REVIEW_TOKEN,
 )
 from lab.scenario import ScenarioDeployment
 from lab.state import FaultError, Lab
@@ -38,6 +40,7 @@ _TOKENS: Final = {
     ACT: ACT_TOKEN,
     COLLECTOR: COLLECTOR_TOKEN,
     REMEDIATOR: REMEDIATOR_TOKEN,
+    REVIEW: REVIEW_TOKEN,
     DOCTOR: DOCTOR_TOKEN,
 }
 _AT_THE_TOP: Final = {INVESTIGATOR: "investigator", ACT: "investigator", DOCTOR: "doctor"}
@@ -50,7 +53,9 @@ _NEEDED: Final = (
     (r".+/subscriptions", "pubsub.subscriptions.list"),
     (r".+/subscriptions/[^/]+:getIamPolicy", "pubsub.subscriptions.getIamPolicy"),
     (r".+/functions", "cloudfunctions.functions.list"),
+    (r".+/iap_web/[^/]+/services/[^/]+:getIamPolicy", "iap.webServices.getIamPolicy"),
     (r".+/services/[^/]+:getIamPolicy", "run.services.getIamPolicy"),
+    (r"/v2/.+/services", "run.services.list"),
     (r".+/jobs", "cloudscheduler.jobs.list"),
     (r".+/databases/[^/]+", "datastore.databases.getMetadata"),
     (r".+/collectionGroups/-/indexes", "datastore.indexes.list"),
@@ -116,7 +121,7 @@ class Estate:
 
     async def _reply(self, request: web.Request, caller: str, plan: ScenarioDeployment) -> Any:
         path = request.path
-        if request.method == "POST":
+        if request.method == "POST" and "/iap_web/" not in path:  # whose policies are read by POST
             return self._posted(path, await request.json(), caller, plan)
         if bucket := _BUCKET.fullmatch(path):
             wanted = request.query.getall("permissions", [])
@@ -155,7 +160,10 @@ class Estate:
     def _held(self, account: str, resource: str, plan: ScenarioDeployment) -> set[str]:
         """What an account may do on a resource. The custom roles are bound at the top, but for those of one thing."""
         held = set(self._roles[_AT_THE_TOP.get(account, "")])
-        own = {documents.topic(plan, "records"): {INVESTIGATOR, ACT}, documents.topic(plan, "actions"): {INVESTIGATOR}}
+        own = {
+            documents.topic(plan, "records"): {INVESTIGATOR, ACT},
+            documents.topic(plan, "actions"): {INVESTIGATOR, REVIEW},
+        }
         if account in own.get(resource, ()):
             held |= set(self._roles["publisher"])
         if account in {INVESTIGATOR, ACT} and "/secrets/" in resource:

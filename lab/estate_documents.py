@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lab.rbac import ACT, COLLECTOR, INVESTIGATOR, REMEDIATOR
+from lab.rbac import ACT, COLLECTOR, INVESTIGATOR, REMEDIATOR, REVIEW
 from lab.scenario import Scenario, ScenarioDeployment
 
 _PUSHER: Final = "pusher@{}.iam.gserviceaccount.com"
 _MODULES: Final = ("LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER", "ADDED_BINARY_EXECUTED", "ADDED_LIBRARY_LOADED")
 _APIS: Final = (
     "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "compute", "container", "essentialcontacts",
-    "firestore", "iamcredentials", "logging", "pubsub", "run", "secretmanager", "securitycenter",
+    "firestore", "iamcredentials", "iap", "logging", "pubsub", "run", "secretmanager", "securitycenter",
     "securitycentermanagement", "serviceusage", "storage",
 )  # fmt: skip
 
@@ -52,6 +52,7 @@ def environment(scenario: Scenario, plan: ScenarioDeployment, name: str) -> dict
 def all_of(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
     """Every resource."""
     found = _security(scenario, plan) | _pubsub(scenario, plan) | _functions(scenario, plan) | _stores(plan)
+    found |= _services(scenario, plan)
     for project in scenario.projects:
         clusters = [
             {
@@ -201,6 +202,62 @@ def _functions(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
     }
 
 
+def _services(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
+    """Cloud Run's v2 lists the services behind functions too. IAP names a service by the project's number."""
+    place = f"projects/{plan.project}/locations/{plan.region}"
+    number = next(one.number for one in scenario.projects if one.id == plan.project)
+    agent = f"serviceAccount:service-{number}@gcp-sa-iap.iam.gserviceaccount.com"
+    page = {
+        "RESPONDER_SCC_PARENT": scenario.scc_parent,
+        "RESPONDER_STORE": f"firestore:{plan.project}/records",
+        "RESPONDER_IAP_AUDIENCE": f"/projects/{number}/locations/{plan.region}/services/responder-review",
+        "RESPONDER_VIEWERS": "@acme.example",
+        "RESPONDER_APPROVERS": "lead@acme.example",
+    }
+    if plan.act:
+        page |= {
+            "RESPONDER_POLICY": "/etc/responder/policy/policy.toml",
+            "RESPONDER_ACTION_TOPIC": topic(plan, "actions"),
+            "RESPONDER_ACTIONS": f"firestore:{plan.project}/actions",
+        }
+    of_functions = {name: environment(scenario, plan, name) for name in ("respond", *(("act",) if plan.act else ()))}
+    services = [
+        {
+            **_service(f"{place}/services/responder-review", REVIEW, page, "review"),
+            "ingress": "INGRESS_TRAFFIC_ALL",
+            "iapEnabled": True,
+        },
+        *(
+            _service(f"{place}/services/responder-{name}", INVESTIGATOR if name == "respond" else ACT, given, name)
+            for name, given in of_functions.items()
+        ),
+    ]
+    reviewers = {"role": "roles/iap.httpsResourceAccessor", "members": ["group:soc@acme.example"]}
+    return {
+        f"/v2/{place}/services": {"services": services},
+        f"/v2/{place}/services/responder-review:getIamPolicy": {
+            "bindings": [{"role": "roles/run.invoker", "members": [agent]}]
+        },
+        f"/v1/projects/{number}/iap_web/cloud_run-{plan.region}/services/responder-review:getIamPolicy": {
+            "version": 3,
+            "bindings": [reviewers],
+        },
+    }
+
+
+def _service(name: str, account: str, environ: dict[str, str], of: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "uri": _url(of),
+        "ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY",
+        "template": {
+            "serviceAccount": account,
+            "containers": [{"env": [{"name": key, "value": value} for key, value in environ.items()]}],
+        },
+        "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
+    }
+
+
 def _stores(plan: ScenarioDeployment) -> dict[str, Any]:
     from responder.stores.firestore_queries import declared  # noqa: PLC0415 - only where there is a deployment
 
@@ -215,7 +272,7 @@ def _stores(plan: ScenarioDeployment) -> dict[str, Any]:
         }
         for number, one in enumerate(declared()["indexes"])
     ]
-    holders = {"records": [INVESTIGATOR, *([ACT] if plan.act else [])], "actions": [ACT]}
+    holders = {"records": [INVESTIGATOR, *([ACT] if plan.act else []), REVIEW], "actions": [ACT, REVIEW]}
     bindings = [
         {
             "role": f"organizations/1/roles/gkeCompiler{name.capitalize()}",

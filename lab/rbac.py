@@ -22,12 +22,14 @@ COLLECTOR_TOKEN: Final = "lab-collector"  # noqa: S105 - the same
 REMEDIATOR_TOKEN: Final = "lab-remediator"  # noqa: S105 - the same
 DOCTOR_TOKEN: Final = "lab-doctor"  # noqa: S105 - the same
 ACT_TOKEN: Final = "lab-act"  # noqa: S105 - the same
+REVIEW_TOKEN: Final = "lab-review"  # noqa: S105 - the same
 ADMIN_TOKEN: Final = "lab-admin"  # noqa: S105 - the same
 INVESTIGATOR: Final = "investigator@acme-sec.iam.gserviceaccount.com"
 COLLECTOR: Final = "collector@acme-sec.iam.gserviceaccount.com"
 REMEDIATOR: Final = "remediator@acme-sec.iam.gserviceaccount.com"
 DOCTOR: Final = "engineer@acme.example"
 ACT: Final = "act@acme-sec.iam.gserviceaccount.com"
+REVIEW: Final = "review@acme-sec.iam.gserviceaccount.com"
 ADMIN: Final = "analyst@acme.example"
 
 Rule = dict[str, list[str]]

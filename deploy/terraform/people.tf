@@ -6,6 +6,7 @@ locals {
     { for one in google_service_account.act : "act" => one.name },
     { for one in google_service_account.collector : "collector" => one.name },
     { for one in google_service_account.remediator : "remediator" => one.name },
+    { for one in google_service_account.review : "review" => one.name },
   )
   doctor_projects = local.level == "projects" ? setunion([var.project], local.target_project) : toset([var.project])
 }

@@ -7,9 +7,9 @@ the function its account and its settings. So nothing has to be told but the lev
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from responder.doctor import beside, clusters, delivery, detector, functions, own, rights
+from responder.doctor import beside, clusters, delivery, detector, door, functions, own, review, rights
 from responder.doctor.deployed import Deployed, with_settings
 from responder.doctor.facts import NotificationConfig, Subscription
 from responder.doctor.lines import Check, Line
@@ -18,11 +18,12 @@ from responder.doctor.ports import Case
 
 @dataclass(slots=True)
 class _Found:
-    """The functions, as they are found."""
+    """The functions, as they are found, and the topics of findings."""
 
     respond: Deployed | None = None
     sweep: Deployed | None = None
     act: Deployed | None = None
+    topics: list[str] = field(default_factory=list)
 
 
 def examine(case: Case) -> Iterator[Line]:
@@ -43,6 +44,7 @@ def examine(case: Case) -> Iterator[Line]:
     if found.respond:
         yield from _functions(case, found.respond, found)
         yield from _rights(case, found)
+        yield from _page(case, found.respond, found)
     else:
         detail = "the function respond was not found, so that nothing of it was asked"
         yield Check("function", case.settings.scc_parent).unchecked(detail, "mend what is wrong above first")
@@ -53,6 +55,7 @@ def examine(case: Case) -> Iterator[Line]:
 
 
 def _delivered(case: Case, config: NotificationConfig, found: _Found) -> Iterator[Line]:
+    found.topics.append(config.pubsub_topic)
     yield from delivery.topic(case, config)
     for one in delivery.subscriptions(case, config.pubsub_topic):
         if not isinstance(one, Subscription):
@@ -87,8 +90,7 @@ def _functions(case: Case, respond: Deployed, found: _Found) -> Iterator[Line]:
 def _rights(case: Case, found: _Found) -> Iterator[Line]:
     """What the account of each function may do, by that function's own settings."""
     acting = with_settings(case, found.act) if found.act else case
-    given, account = acting.settings, found.act.account if found.act else ""
-    hands = [one for one in dict.fromkeys((account, given.collector, given.remediator)) if one]
+    given, hands = acting.settings, _hands(acting, found)
     readers = {one.account: one for one in (found.sweep, found.respond) if one}
     for one in readers.values():
         yield from rights.investigator(with_settings(case, one), one.account, one.project, given, hands)
@@ -96,3 +98,28 @@ def _rights(case: Case, found: _Found) -> Iterator[Line]:
         yield from rights.actor(acting, found.act.account, found.act.project)
     yield from own.actions(acting)
     yield from own.evidence(acting)
+
+
+def _hands(acting: Case, found: _Found) -> tuple[str, ...]:
+    """The accounts that act."""
+    every = (found.act.account if found.act else "", acting.settings.collector, acting.settings.remediator)
+    return tuple(one for one in dict.fromkeys(every) if one)
+
+
+def _page(case: Case, respond: Deployed, found: _Found) -> Iterator[Line]:
+    """The review page, and what its account may do."""
+    acting = with_settings(case, found.act) if found.act else with_settings(case, respond)
+    others = {acting.settings.collector: "RESPONDER_COLLECTOR", acting.settings.remediator: "RESPONDER_REMEDIATOR"}
+    others |= {one.account: one.function.name.rpartition("/")[2] for one in (found.act, found.sweep, respond) if one}
+    for one in review.pages(case, respond):
+        if not isinstance(one, review.Page):
+            yield one
+            continue
+        yield from door.shut(case, one)
+        yield from review.told(case, one, respond, found.act)
+        yield review.account(one, others)
+        if email := one.service.account:
+            seen = review.with_settings(case, one)
+            yield from rights.page(seen, email, one.project, acting.settings, _hands(acting, found))
+            for topic in found.topics:
+                yield from rights.no_forging(case, email, topic)

@@ -151,6 +151,56 @@ class Function(Fact):
         return bool(where) and where in {self.url.rstrip("/"), self.service_config.uri.rstrip("/")}
 
 
+class EnvVar(Fact):
+    """A variable of a container; `value` is empty where it comes from a secret."""
+
+    name: str = ""
+    value: str = ""
+
+
+class Container(Fact):
+    """One container of a Cloud Run service."""
+
+    env: tuple[EnvVar, ...] = ()
+
+
+class Template(Fact):
+    """What its next revision is made of."""
+
+    service_account: str = ""
+    containers: tuple[Container, ...] = ()
+
+
+class Terminal(Fact):
+    """What became of its last change: CONDITION_SUCCEEDED where it serves."""
+
+    state: str = ""
+
+
+class RunService(Fact):
+    """A service as Cloud Run's API v2 has it; `ingress` is INGRESS_TRAFFIC_ALL, or another word of the API.
+
+    https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services
+    """
+
+    name: str = ""
+    ingress: str = ""
+    iap_enabled: bool = False
+    invoker_iam_disabled: bool = False
+    template: Template = Template()
+    terminal_condition: Terminal = Terminal()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of all containers."""
+        return {one.name: one.value for container in self.template.containers for one in container.env}
+
+    @property
+    def account(self) -> str:
+        """The e-mail address of the account that it runs as; empty for the project's default."""
+        return self.template.service_account
+
+
 class HttpTarget(Fact):
     """What a job calls."""
 

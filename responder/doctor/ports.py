@@ -19,6 +19,7 @@ from responder.doctor.facts import (
     ListedCluster,
     ListedFinding,
     NotificationConfig,
+    RunService,
     Sink,
     Subscription,
 )
@@ -49,6 +50,12 @@ class Sources(Protocol):
 
     def invokers(self, service: str) -> tuple[Binding, ...]:
         """The IAM policy of a Cloud Run service: `projects/P/locations/L/services/S`."""
+
+    def services(self, project: str, location: str) -> tuple[RunService, ...]:
+        """Those of Cloud Run in one region, the ones behind functions too."""
+
+    def reviewers(self, number: str, location: str, name: str) -> tuple[Binding, ...]:
+        """Identity-Aware Proxy's policy of a Cloud Run service; `number` is its project's."""
 
     def subscriptions(self, project: str) -> tuple[Subscription, ...]:
         """All of a project."""

@@ -102,6 +102,28 @@ def actor(case: Case, account: str, home: str) -> Iterator[Line]:
     yield from _database(case, account, case.settings.actions, wanted=True)
 
 
+def page(case: Case, account: str, home: str, acting: Settings, hands: Sequence[str]) -> Iterator[Line]:
+    """Of the review page, by its settings: it writes records and answers, asks `act` to look, and no more.
+
+    `acting` are the settings of `act`, and `hands` the accounts that act.
+    """
+    publishes = case.needs.permissions["publisher"]
+    for project in dict.fromkeys((*case.projects, home)):
+        yield from has_not(case, account, f"projects/{project}")
+    for email in hands:
+        if email != account:
+            yield from has_not(case, account, f"serviceAccounts/{email}", _TAKES_TOKENS)
+    if bucket := _bucket(acting):
+        yield from has_not(case, account, bucket, (*case.needs.permissions["evidence"], *_REMOVES))
+    if acting.records_topic:
+        yield from has_not(case, account, acting.records_topic, publishes)
+    if case.settings.action_topic:
+        yield from _has(case, account, case.settings.action_topic, publishes)
+    yield from _database(case, account, case.settings.store, wanted=True)
+    if case.settings.actions:
+        yield from _database(case, account, case.settings.actions, wanted=True)
+
+
 def _bucket(settings: Settings) -> str:
     """`buckets/NAME` of the evidence; empty where none is kept in Cloud Storage."""
     scheme, _, rest = settings.evidence.partition("gs://")

@@ -36,6 +36,8 @@ PERMISSIONS: Final = (
     "serviceusage.services.get",
     "container.clusters.list",
     "logging.sinks.get",
+    "run.services.list",
+    "iap.webServices.getIamPolicy",
     # The adapters that the responder has, asked as the doctor.
     "resourcemanager.projects.get",
     "container.clusters.get",
@@ -45,6 +47,8 @@ ROLE: Final = "doctor"
 """Of the person who runs it; the responder has it not."""
 
 _PAGES: Final = 20
+_VERSION_3: Final = {"options": {"requestedPolicyVersion": 3}}
+"""An older one leaves out the bindings that have a condition."""
 _PATH: Final = re.compile(r"[A-Za-z0-9_~+%.:()@-]+(?:/[A-Za-z0-9_~+%.:()@-]+)*")
 _F = TypeVar("_F", bound=facts.Fact)
 
@@ -93,15 +97,29 @@ class Deployment:
             return tuple(facts.AuditConfig.model_validate(item) for item in _reply.items(reply, "auditConfigs"))
 
     def _policy(self, resource: str) -> tuple[dict[str, Any], Asking]:
-        body = {"options": {"requestedPolicyVersion": 3}}
         asking = _asking("resourcemanager.projects.getIamPolicy", resource)
         path = _checked(f"/v3/{resource}:getIamPolicy")
-        return self._rest.ask("POST", "cloudresourcemanager", path, asking, json=body), asking
+        return self._rest.ask("POST", "cloudresourcemanager", path, asking, json=_VERSION_3), asking
+
+    def reviewers(self, number: str, location: str, name: str) -> tuple[facts.Binding, ...]:
+        """Of the service itself: what IAP's policies above it grant is not in it.
+
+        https://cloud.google.com/iap/docs/reference/rest/v1/TopLevel/getIamPolicy
+        """
+        resource = f"projects/{number}/iap_web/cloud_run-{location}/services/{name}"
+        asking = _asking("iap.webServices.getIamPolicy", resource)
+        path = _checked(f"/v1/{resource}:getIamPolicy")
+        return _bindings(self._rest.ask("POST", "iap", path, asking, json=_VERSION_3), asking)
 
     def invokers(self, service: str) -> tuple[facts.Binding, ...]:
         """Cloud Run's v2."""
         _checked(f"/{service}")
         return _bindings(*self._get("run", f"/v2/{service}:getIamPolicy", service, "run.services.getIamPolicy"))
+
+    def services(self, project: str, location: str) -> tuple[facts.RunService, ...]:
+        """Of one region: `-` is no region there."""
+        path = f"/v2/projects/{project}/locations/{location}/services"
+        return self._list(facts.RunService, "run", path, "services", "run.services.list")
 
     def subscriptions(self, project: str) -> tuple[facts.Subscription, ...]:
         """Of Pub/Sub."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -9,11 +10,12 @@ from typing import Any, cast
 import pytest
 
 from responder import settings
-from responder.doctor import delivery, deployed, detector, filters, functions
+from responder.doctor import delivery, deployed, detector, door, filters, functions, review
 from responder.doctor.deployed import Deployed
-from responder.doctor.facts import Function, NotificationConfig, Subscription
+from responder.doctor.facts import Binding, Function, NotificationConfig, RunService, Subscription
 from responder.doctor.lines import Line
 from responder.doctor.ports import Case, Needs, Sources
+from responder.evidence import Project
 from responder.ports import Clusters, Projects
 from tests.deploy.plans import EXAMPLES, of
 
@@ -25,7 +27,7 @@ TOKEN = {"serviceAccountEmail": "invoker@acme-sec.iam.gserviceaccount.com"}
 
 
 class Planned:
-    """The plan's functions, subscriptions and configs; nothing else is asked here."""
+    """The plan's functions, configs and review page, and who is let in there; nothing else is asked here."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self._plan = plan
@@ -64,6 +66,55 @@ class Planned:
             )
             for one in found
         )
+
+    def services(self, *_: str) -> tuple[RunService, ...]:
+        """The account's address and the topic are known after apply alone."""
+        made = []
+        for one in of(self._plan, "google_cloud_run_v2_service").values():
+            (template,) = one["template"]
+            known = [one for one in template["containers"][0]["env"] if one.get("value")]
+            env = [{"name": each["name"], "value": numbered(each["value"])} for each in known]
+            made.append(
+                RunService.model_validate(
+                    {
+                        "name": f"projects/acme-sec/locations/{one['location']}/services/{one['name']}",
+                        "ingress": one["ingress"],
+                        "iapEnabled": one["iap_enabled"],
+                        "invokerIamDisabled": bool(one["invoker_iam_disabled"]),
+                        "template": {"serviceAccount": "page@x", "containers": [{"env": env}]},
+                        "terminalCondition": {"state": "CONDITION_SUCCEEDED"},
+                    }
+                )
+            )
+        return tuple(made)
+
+    def invokers(self, service: str) -> tuple[Binding, ...]:
+        found = of(self._plan, "google_cloud_run_v2_service_iam_member").values()
+        return bindings(one for one in found if one["name"] == service.rpartition("/")[2])
+
+    def reviewers(self, _number: str, _location: str, name: str) -> tuple[Binding, ...]:
+        found = of(self._plan, "google_iap_web_cloud_run_service_iam_member").values()
+        return bindings(one for one in found if one["cloud_run_service_name"] == name)
+
+    def bindings(self, _: str) -> tuple[Binding, ...]:
+        return bindings(of(self._plan, "google_project_iam_member").values())
+
+    def enabled(self, _: str, services: Sequence[str]) -> frozenset[str]:
+        on = {one["service"] for one in of(self._plan, "google_project_service").values()}
+        return frozenset(services) & on
+
+    def project(self, _: str) -> Project:
+        return Project(project_id="acme-sec", number="1", display_name="", state="ACTIVE", labels={})
+
+
+def numbered(text: str | None) -> str:
+    """With a number of a project: it is known after apply alone."""
+    return (text or "").replace("made-up-number", "1")
+
+
+def bindings(members: Iterable[dict[str, Any]]) -> tuple[Binding, ...]:
+    """As the API would have them."""
+    return tuple(Binding(role=one.get("role") or "", members=(numbered(one.get("member")),)) for one in members)
 
 
 def the_subscription(plan: dict[str, Any]) -> Subscription:
@@ -130,3 +181,14 @@ def test_a_function_of_the_plan_with_another_store_is_seen(plans: dict[str, Any]
     assert run[0].settings is not None
     moved = Deployed(function=run[0].function, settings=replace(run[0].settings, store="firestore:acme-sec/other"))
     assert [check for check, _ in told(list(deployed.checked(case, moved, beside=run[1])))] == ["function.settings"]
+
+
+def test_the_review_page_is_shut_but_for_iap_and_has_the_settings_of_the_functions(plans: dict[str, Any]) -> None:
+    case = a_case(plans["everything"])
+    run = {one.function.build_config.entry_point: one for one in map(deployed.of, case.sources.functions("acme-sec"))}
+    lines = list(review.pages(case, run["respond"]))
+    (page,) = (one for one in lines if isinstance(one, review.Page))
+    assert told([*lines, *door.shut(case, page), *review.told(case, page, run["respond"], run["act"])]) == []
+    assert page.settings is not None
+    assert page.settings.actions
+    assert told(list(review.pages(a_case(plans["organization"]), run["respond"])))[0][0] == "review"

@@ -250,6 +250,12 @@ def test_the_image_of_the_page_has_a_repository_that_the_build_may_write_to(plan
         assert {one["role"] for one in writers.values()} == {"roles/artifactregistry.writer"}
 
 
+def test_an_engineer_may_ask_in_the_name_of_every_account_that_the_doctor_examines(plans: dict[str, Any]) -> None:
+    bound = of(plans["everything"], "google_service_account_iam_member")
+    asked = {name.removeprefix('doctors["').partition("/")[0] for name in bound if name.startswith("doctors")}
+    assert asked == {"respond", "sweep", "act", "collector", "remediator", "review"}
+
+
 BOUND = {
     "investigator": ("google_organization_iam_member", r'investigators\["(\w+)-(?:scc|reads)"\]'),
     "records": ("google_project_iam_member", r'records\["(\w+)"\]'),

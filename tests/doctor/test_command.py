@@ -92,7 +92,7 @@ def test_the_doctor_asks_and_reads_and_does_nothing_else() -> None:
         assert len(list(examine(case))) > 50
         asked = {(entry["call"], re.sub(r".*:", ":", entry.get("path", ""))) for entry in lab.journal}
     posted = {path for call, path in asked if call == "estate.POST"}
-    assert posted == {":testIamPermissions", ":generateAccessToken"}
+    assert posted == {":testIamPermissions", ":generateAccessToken", ":getIamPolicy"}
     others = {call for call, _ in asked} - {"estate.POST", "estate.GET"}
     assert others == {
         "resourcemanager.GetProject",

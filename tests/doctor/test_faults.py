@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from lab import estate_documents as documents
 from lab.environment import ROOT
 from lab.rbac import (
     ACT,
@@ -19,8 +20,9 @@ from lab.rbac import (
     INVESTIGATOR_TOKEN,
     REMEDIATOR,
     REMEDIATOR_TOKEN,
+    REVIEW,
 )
-from lab.scenario import load
+from lab.scenario import ScenarioDeployment, load
 from responder.doctor import detector
 from responder.doctor.lines import Line
 from responder.ports import Brake
@@ -37,6 +39,11 @@ FUNCTIONS: Final = "/v2/projects/acme-sec/locations/-/functions"
 JOBS: Final = "/v1/projects/acme-sec/locations/europe-west1/jobs"
 INVOKERS: Final = "/v2/projects/acme-sec/locations/europe-west1/services/responder-respond:getIamPolicy"
 SWEEPS: Final = INVOKERS.replace("responder-respond", "responder-sweep")
+SERVICES: Final = "/v2/projects/acme-sec/locations/europe-west1/services"
+REVIEWS: Final = INVOKERS.replace("responder-respond", "responder-review")
+LET_IN: Final = "/v1/projects/733120045567/iap_web/cloud_run-europe-west1/services/responder-review:getIamPolicy"
+IAP_AGENT: Final = "serviceAccount:service-733120045567@gcp-sa-iap.iam.gserviceaccount.com"
+AUDIENCE: Final = "/projects/733120045567/locations/europe-west1/services/responder-review"
 RECORDS: Final = "/v1/projects/acme-sec/databases/records"
 ACTIONS: Final = "/v1/projects/acme-sec/databases/actions"
 CLUSTERS: Final = f"/v1/projects/{PROJECT}/locations/-/clusters"
@@ -60,6 +67,18 @@ def subscribed(**changes: Any) -> dict[str, Any]:
 
 def function(index: int, **changes: Any) -> dict[str, Any]:
     return {FUNCTIONS: {"functions": {str(index): changes}}}
+
+
+def page(**changes: Any) -> dict[str, Any]:
+    return {SERVICES: {"services": {"0": changes}}}
+
+
+def told_the_page(**changes: str | None) -> Planted:
+    """The page with some of its environment changed; None takes a variable away."""
+    given = documents.all_of(load(ROOT / "lab" / "deployment.yaml"), ScenarioDeployment(act=True))[SERVICES]
+    environ = {one["name"]: one["value"] for one in given["services"][0]["template"]["containers"][0]["env"]}
+    env = [{"name": name, "value": value} for name, value in (environ | changes).items() if value is not None]
+    return Planted(change=page(template={"containers": {"0": {"env": env}}}))
 
 
 def cluster(**changes: Any) -> dict[str, Any]:
@@ -553,6 +572,128 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
                                                   "namespaces": ["shop", "kube-system"]})),
         "act.rbac", "may delete pods in kube-system, create pods/eviction in kube-system", "RoleBinding",
     ),
+    "the page failed to deploy": (
+        Planted(change=page(terminalCondition={"state": "CONDITION_FAILED"})),
+        "review", "condition_failed", "gcloud run services describe responder-review",
+    ),
+    "the page has no Identity-Aware Proxy": (
+        Planted(change=page(iapEnabled=None)), "review.iap", "is off", "update responder-review --project=acme-sec",
+    ),
+    "IAP's API is off": (
+        Planted(change={"/v1/projects/acme-sec/services:batchGet": {"services": {"8": {"state": "DISABLED"}}}}),
+        "review.iap", "iap.googleapis.com is off", "gcloud services enable iap.googleapis.com",
+    ),
+    "the page is told of another audience": (
+        told_the_page(RESPONDER_IAP_AUDIENCE=AUDIENCE.replace("review", "other")),
+        "review.iap", "services/responder-other", f"--update-env-vars=RESPONDER_IAP_AUDIENCE={AUDIENCE}",
+    ),
+    "the page is told of no audience": (
+        told_the_page(RESPONDER_IAP_AUDIENCE=None),
+        "review.iap", "is not set", f"--update-env-vars=RESPONDER_IAP_AUDIENCE={AUDIENCE}",
+    ),
+    "no traffic reaches the page": (
+        Planted(change=page(ingress="INGRESS_TRAFFIC_NONE")), "review.ingress", "no traffic", "--ingress=all",
+    ),
+    "everybody may call the page": (
+        Planted(change={REVIEWS: {"bindings": {"0": {"members": [IAP_AGENT, "allUsers"]}}}}),
+        "review.invoker", "allUsers", "--member=allUsers",
+    ),
+    "everybody with an account may call the page": (
+        Planted(change={REVIEWS: {"bindings": {"0": {"members": [IAP_AGENT, "allAuthenticatedUsers"]}}}}),
+        "review.invoker", "allAuthenticatedUsers", "--member=allAuthenticatedUsers",
+    ),
+    "somebody may call the page beside IAP": (
+        Planted(change={REVIEWS: {"bindings": {"0": {"members": [IAP_AGENT, "user:ana@acme.example"]}}}}),
+        "review.invoker", "user:ana@acme.example may call it", "--member=user:ana@acme.example",
+    ),
+    "the page asks nobody who calls it": (
+        Planted(change=page(invokerIamDisabled=True)), "review.invoker", "who calls it", "--invoker-iam-check",
+    ),
+    "IAP may not call the page": (
+        Planted(change={REVIEWS: {"bindings": []}}),
+        "review.invoker", "gcp-sa-iap.iam.gserviceaccount.com may not call it", f"--member={IAP_AGENT}",
+    ),
+    "IAP lets everybody in": (
+        Planted(change={LET_IN: {"bindings": {"0": {"members": ["allAuthenticatedUsers"]}}}}),
+        "review.access", "allAuthenticatedUsers", "gcloud beta iap web remove-iam-policy-binding",
+    ),
+    "the project lets everybody through IAP": (
+        Planted(change={POLICY: {"bindings": {"0": {"role": "roles/iap.httpsResourceAccessor", "condition": None,
+                                                    "members": ["allUsers"]}}}}),
+        "review.access", "allUsers", "gcloud projects remove-iam-policy-binding acme-sec",
+    ),
+    "the page has a misspelt setting": (
+        told_the_page(RESPONDER_VIEWER="x"), "review.settings", "RESPONDER_VIEWER is not a setting",
+        "--remove-env-vars=RESPONDER_VIEWER",
+    ),
+    "the page shows other records": (
+        told_the_page(RESPONDER_STORE="firestore:acme-sec/other"),
+        "review.settings", "another RESPONDER_STORE than responder-respond",
+        "--update-env-vars=RESPONDER_STORE=firestore:acme-sec/records",
+    ),
+    "the page has no second database": (
+        told_the_page(RESPONDER_ACTIONS=None),
+        "review.settings", "another RESPONDER_ACTIONS than responder-act",
+        "--update-env-vars=RESPONDER_ACTIONS=firestore:acme-sec/actions",
+    ),
+    "the page does not ask act": (
+        told_the_page(RESPONDER_ACTION_TOPIC=None),
+        "review.settings", "another RESPONDER_ACTION_TOPIC than responder-respond",
+        "--update-env-vars=RESPONDER_ACTION_TOPIC=projects/acme-sec/topics/responder-actions",
+    ),
+    "the page has no policy": (
+        told_the_page(RESPONDER_POLICY=None), "review.settings", "no RESPONDER_POLICY", "mount it",
+    ),
+    "nobody has a role on the page": (
+        told_the_page(RESPONDER_VIEWERS=None, RESPONDER_APPROVERS=None),
+        "review.roles", "nobody has a role", "--update-env-vars=RESPONDER_VIEWERS=ADDRESS",
+    ),
+    "the page runs as the investigator": (
+        Planted(change=page(template={"serviceAccount": INVESTIGATOR})),
+        "review.account", "the account of responder-respond", "--service-account=ACCOUNT",
+    ),
+    "the page runs as what acts": (
+        Planted(change=page(template={"serviceAccount": REMEDIATOR})),
+        "review.account", "the account of RESPONDER_REMEDIATOR", "--service-account=ACCOUNT",
+    ),
+    "the page runs as the project's default account": (
+        Planted(change=page(template={"serviceAccount": None})),
+        "review.account", "no account of its own", "--service-account=ACCOUNT",
+    ),
+    "the page is not bound to the records": (
+        Planted(change={POLICY: {"bindings": {"0": {"members": [
+            f"serviceAccount:{ACT}", f"serviceAccount:{INVESTIGATOR}",
+        ]}}}}),
+        "rights.database", f"{REVIEW} is not bound to it", "with a condition",
+    ),
+    "the page is not bound to the actions": (
+        Planted(change={POLICY: {"bindings": {"1": {"members": [f"serviceAccount:{ACT}"]}}}}),
+        "rights.database", f"{REVIEW} is not bound to it", "with a condition",
+    ),
+    "the page cannot ask act": (
+        Planted(withheld=({"account": REVIEW, "permission": "pubsub.topics.publish"},)),
+        "rights", f"{REVIEW} lacks pubsub.topics.publish", "custom role",
+    ),
+    "the page can publish findings": (
+        allowed(REVIEW, "pubsub.topics.publish", "projects/acme-sec/topics/responder-findings"),
+        "rights.forging", f"{REVIEW} can publish findings", "never to the project",
+    ),
+    "the page can publish records": (
+        allowed(REVIEW, "pubsub.topics.publish", "projects/acme-sec/topics/responder-records"),
+        "rights.too-much", f"{REVIEW} has pubsub.topics.publish", "take it away",
+    ),
+    "the page can take the remediator's token": (
+        allowed(REVIEW, TOKEN, f"projects/-/serviceAccounts/{REMEDIATOR}"),
+        "rights.too-much", f"{REVIEW} has {TOKEN}", "take it away",
+    ),
+    "the page can exec by IAM": (
+        allowed(REVIEW, "container.pods.exec", f"projects/{PROJECT}"),
+        "rights.too-much", f"{REVIEW} has container.pods.exec", "take it away",
+    ),
+    "the page can delete evidence": (
+        allowed(REVIEW, "storage.objects.delete", "buckets/acme-sec-evidence"),
+        "rights.too-much", f"{REVIEW} has storage.objects.delete", "take it away",
+    ),
 }  # fmt: skip
 
 
@@ -594,6 +735,8 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
             "pubsub.subscriptions.getIamPolicy": "dead-letter.agent",
             "cloudfunctions.functions.list": "function",
             "run.services.getIamPolicy": "function.invoker",
+            "run.services.list": "review",
+            "iap.webServices.getIamPolicy": "review.access",
             "cloudscheduler.jobs.list": "sweep.job",
             "datastore.databases.getMetadata": "store.database",
             "datastore.indexes.list": "store.indexes",
@@ -678,6 +821,31 @@ def test_an_exec_that_no_log_would_have_is_advice() -> None:
     assert [(line.check, line.outcome) for line in told] == [("logs.audit", "advice")]
     assert "keeps no DATA_READ of container.googleapis.com" in told[0].detail
     assert "auditConfigs" in told[0].mend
+
+
+@pytest.mark.parametrize(
+    ("planted", "check", "detail", "mend"),
+    [
+        (Planted(change={SERVICES: {"services": {"0": None}}}), "review", "there is none", "docs/deploy.md"),
+        (Planted(change={LET_IN: {"bindings": []}}), "review.access", "lets nobody in",
+         "gcloud beta iap web add-iam-policy-binding --project=acme-sec --resource-type=cloud-run --region="),
+        (Planted(change=page(ingress="INGRESS_TRAFFIC_INTERNAL_ONLY")),
+         "review.ingress", "from inside the network only", "--ingress=all"),
+        (told_the_page(RESPONDER_APPROVERS="other@acme.example"), "review.roles", "no approver of the policy",
+         "--update-env-vars=RESPONDER_APPROVERS=lead@acme.example"),
+    ],
+)  # fmt: skip
+def test_what_keeps_people_from_the_page_is_advice(planted: Planted, check: str, detail: str, mend: str) -> None:
+    told = [line for line in examined(planted) if line.outcome != "ok"]
+    assert [(line.check, line.outcome) for line in told] == [(check, "advice")]
+    assert detail in told[0].detail
+    assert mend in told[0].mend
+
+
+def test_a_page_behind_a_load_balancers_proxy_is_not_taken_for_examined() -> None:
+    behind = told_the_page(RESPONDER_IAP_AUDIENCE="/projects/733120045567/global/backendServices/42")
+    told = [line for line in examined(behind) if line.check == "review.iap" and line.outcome != "ok"]
+    assert [(line.outcome, "load balancer" in line.detail) for line in told] == [("not_checked", True)]
 
 
 def test_the_file_that_the_mend_names_switches_on_what_the_doctor_asks_for() -> None:
