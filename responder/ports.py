@@ -351,7 +351,8 @@ ANOTHER_IS_OPEN: Final = "another pod of this workload is being answered"
 SAME_WAS_SENT: Final = "this workload with this image was answered before"
 
 IntentState = Literal["intended", "sent", "settled"]
-"""`intended`: nothing has left us. `sent`: the request may have left; never sent again. `settled`: it was seen."""
+"""`intended`: nothing has left us, or what left was refused for now. `sent`: the request may have left, and is not sent
+again; its sender alone, who was told that nothing was done, may take it back. `settled`: it was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,6 +413,12 @@ class Actions(Protocol):
 
     def send(self, key: str, now: datetime) -> bool:
         """`intended` becomes `sent`: True for the one caller that may send the request, False for every other."""
+
+    def unsend(self, key: str, sent_at: datetime, why: str, now: datetime) -> bool:
+        """What this very caller made `sent` at `sent_at` becomes `intended`: it knows that nothing was done, and `why`.
+
+        False where another sent it, or it is settled. Asked once: where the store fails it stays sent.
+        """
 
     def settle(self, key: str, outcome: str, detail: str, now: datetime) -> None:
         """What was seen; the state becomes `settled` where the outcome is one that does not change any more."""

@@ -59,11 +59,14 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
         if done.state != "intended":
             return seen(world, acting, claim, record, done)
         return _refused(world, acting, claim, record, error)
-    mine = acting.actions.send(key, world.now())
+    sent_at = world.now()
+    mine = acting.actions.send(key, sent_at)
     if mine:
         try:
             _call(remover.evict if record.decision.method == "evict" else remover.delete, record)
         except Refused as error:
+            if error.retry:
+                return _put_off(world, acting, claim, record, error, sent_at)
             return _refused(world, acting, claim, record, error)
         except Unconfirmed:
             world.records.count("act.unconfirmed")
@@ -220,15 +223,26 @@ def _held_back(world: World, claim: Claim, record: Record, reason: str) -> Recor
 
 def held(world: World, claim: Claim, record: Record, *, again: bool = False) -> Record:
     """Finished without an action, for good or for `again` in a minute. That it was to be tried again is over."""
-    if record.outcome.kind == "held":
-        record = record.model_copy(update={"outcome": Outcome(detail=NOTHING_DONE, at=record.outcome.at)})
+    if record.outcome.kind in {"held", "unknown"}:  # unknown: of a request that turned out to be refused
+        record = _untold(record, Outcome(detail=NOTHING_DONE, at=record.outcome.at))
     return closed(world, claim, record, due=world.now() + _AGAIN if again else None)
 
 
 def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:
     """Nothing has left; it is tried again until a guard says no, which the finding's age does in the end."""
     outcome = Outcome(kind="held", detail=f"not done yet: {why}", at=world.now())
-    return closed(world, claim, record.model_copy(update={"outcome": outcome}), due=world.now() + _AGAIN)
+    return closed(world, claim, _untold(record, outcome), due=world.now() + _AGAIN)
+
+
+def _put_off(world: World, acting: Acting, claim: Claim, record: Record, error: Refused, sent_at: datetime) -> Record:
+    """A budget's no, or a connection that was never there: nothing was done, and within the hour it is tried again."""
+    key = key_of(record)
+    acting.actions.unsend(key, sent_at, error.detail, world.now())
+    done = _there(acting, key)
+    if done.state == "intended":
+        return _not_yet(world, claim, record, error.detail)
+    # Somebody who took this worker for dead has looked meanwhile: what was seen stands.
+    return seen(world, acting, claim, record, done, mine=True)
 
 
 def _refused(world: World, acting: Acting, claim: Claim, record: Record, error: Refused) -> Record:
@@ -270,6 +284,12 @@ def told(acting: Acting, record: Record, outcome: Outcome, done: Intended) -> Re
         approved_at=approval.at if approval else None,
     )
     actions = (*(one for one in record.actions if one.id != action.id), action)
+    return record.model_copy(update={"outcome": outcome, "actions": actions})
+
+
+def _untold(record: Record, outcome: Outcome) -> Record:
+    """The record with this outcome, and no word of an action that never happened to its pod."""
+    actions = tuple(one for one in record.actions if one.id != key_of(record))
     return record.model_copy(update={"outcome": outcome, "actions": actions})
 
 

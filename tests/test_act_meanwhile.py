@@ -14,6 +14,7 @@ import pytest
 from lab.scenario import load
 from responder import act, notification, pipeline, removing, wiring
 from responder.capture import custody, seizing
+from responder.compose import NOTHING_DONE
 from responder.errors import Refused, StoreError, Unanswered
 from responder.evidence import Found, Missing, Pod
 from responder.policy import NONE
@@ -217,6 +218,98 @@ def test_what_waited_longer_than_its_limits_hour_is_not_made_up_for(tmp_path: Pa
         (intended,) = actions(here).of_record(here.id)
         assert isinstance(intended, Intended)
         assert (intended.sent_at is not None) is ends
+
+
+# --- a no for now -----------------------------------------------------------------------------------------------------
+
+
+BUDGET = Refused("quota", "create pods/eviction: the disruption budget web needs 2 healthy pods and has 2", retry=True)
+
+
+def test_a_budgets_no_to_the_request_itself_is_waited_out_and_the_pod_ends_by_one_request(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        for turn in range(3):
+            done = acted(refusing(here, BUDGET), here)
+            assert done.outcome.kind == "held", turn
+            assert done.outcome.detail.endswith("needs 2 healthy pods and has 2")
+            assert (done.provenance.act, done.actions) == ("wanted", ())
+            here.lab.advance(timedelta(minutes=2))
+        done = here.act()
+        assert (done.outcome.kind, [one.result for one in done.actions]) == ("deleted", ["deleted"])
+        assert here.deletes() == [here.uid]
+        (mine,) = actions(here).of_record(here.id)
+        assert [step.partition(":")[0] for step in mine.steps] == [
+            "intended",
+            *["sent", "intended"] * 3,
+            "sent",
+            "settled",
+        ]
+
+
+def test_a_budget_that_says_no_for_an_hour_is_left_to_a_person(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"finding_age_minutes": "1440"}) as here:
+        acted(refusing(here, BUDGET), here)
+        here.lab.advance(timedelta(minutes=61))
+        done = acted(refusing(here, BUDGET), here)
+        assert (done.decision.kind, done.provenance.act, here.deletes()) == ("hold", "done", [])
+        assert any("within the hour" in reason for reason in done.decision.reasons)
+
+
+def test_a_brake_that_is_pulled_while_a_budget_is_waited_out_holds(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        acted(refusing(here, BUDGET), here)
+        actions(here).set_brake(Brake(on=True, project="", why="stop", by="lead@acme.example", at=here.lab.now()))
+        here.lab.advance(timedelta(minutes=2))
+        done = here.act()
+        assert (done.decision.kind, done.outcome.detail, here.deletes()) == ("hold", NOTHING_DONE, [])
+
+
+def test_what_was_seen_while_a_refused_worker_slept_stands(tmp_path: Path) -> None:
+    """Another one took it for dead, waited until nothing could leave any more, and said so."""
+    with scene(tmp_path, AUTO) as here:
+
+        def unsend(key: str, *_: object) -> bool:
+            actions(here).settle(key, "failed", "the pod is still there", here.lab.now())
+            return False
+
+        done = acted(with_actions(refusing(here, BUDGET), unsend=unsend), here)
+        assert done.outcome.kind == "failed"
+        assert done.outcome.detail.endswith(": the pod is still there")
+        assert done.provenance.act == "done"
+
+
+def test_where_a_no_cannot_be_taken_back_nothing_is_sent_again(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+
+        def fails(*_: object) -> bool:
+            raise StoreError("the action store is away")
+
+        with pytest.raises(StoreError):
+            act.act(with_actions(refusing(here, BUDGET), unsend=fails), here.id)
+        assert here.act().outcome.kind == "unknown"
+        here.lab.advance(timedelta(minutes=25))
+        assert (here.act().outcome.kind, here.deletes()) == ("failed", [])
+
+
+def test_an_outcome_that_another_told_of_a_request_that_was_refused_is_taken_back_with_it(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        sent = here.lab.now()
+
+        def crash(*_: object) -> bool:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            act.act(with_actions(refusing(here, BUDGET), unsend=crash), here.id)
+        told = here.act()
+        assert (told.outcome.kind, len(told.actions)) == ("unknown", 1)
+        (mine,) = actions(here).of_record(here.id)
+        assert mine.sent_at is not None
+        assert mine.sent_at >= sent
+        assert actions(here).unsend(mine.intent.key, mine.sent_at, BUDGET.detail, here.lab.now())
+        actions(here).set_brake(Brake(on=True, project="", why="stop", by="lead@acme.example", at=here.lab.now()))
+        here.lab.advance(timedelta(minutes=2))
+        done = here.act()
+        assert (done.decision.kind, done.outcome.detail, done.actions) == ("hold", NOTHING_DONE, ())
 
 
 OTHER = POD[:-5] + "aaaaa"

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from lab.environment import ROOT, cleaned
 from responder import cli, settings
+from responder.decision import GUARDS
 from responder.errors import SettingsError
 from responder.record import Record
 from responder.terminal import print_record
@@ -195,3 +196,7 @@ def demo_lines() -> list[str]:
     page = io.StringIO()
     print_record(Record.model_validate_json(done.stdout), Console(file=page, width=110))
     return [line.rstrip() for line in page.getvalue().splitlines()]
+
+
+def test_the_readme_counts_the_guards_that_there_are() -> None:
+    assert f"each of the {len(GUARDS)} guards with its answer" in README

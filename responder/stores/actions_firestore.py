@@ -182,6 +182,18 @@ class FirestoreActions:
                 return True
         raise AssertionError  # unreachable: `rounds` raises StoreError
 
+    def unsend(self, key: str, sent_at: datetime, why: str, now: datetime) -> bool:
+        """What this very caller sent at `sent_at` becomes `intended`; False where another did, or it is settled.
+
+        One commit, not tried again: what somebody wrote meanwhile was seen of a request that had left.
+        """
+        path = _intent_path(key)
+        head = self._database.get(path)
+        if head is None or (head.data["state"], head.data.get("sent_at")) != ("sent", stamp(sent_at)):
+            return False
+        data = {"state": "intended", "outcome": "held", "answers": "", "sent_at": "", "written": self._new_name()}
+        return self._commit(*_stepped(path, head, data, words.unsent_step(now, why)))
+
     def settle(self, key: str, outcome: str, detail: str, now: datetime) -> None:
         """What was seen; nothing is written to one that is settled. StoreError where there is no such intent."""
         path, mark = _intent_path(key), self._new_name()

@@ -42,6 +42,15 @@ CREATE TRIGGER {table}_are_never_changed BEFORE UPDATE ON {table}
 """
 
 
+_NEVER_GO_BACK: Final = """
+CREATE TRIGGER intents_never_go_back BEFORE UPDATE ON intents WHEN OLD.state = 'settled'
+    OR (OLD.sent_at IS NOT NULL AND NEW.sent_at IS NOT OLD.sent_at
+        AND NOT (OLD.state = 'sent' AND NEW.state = 'intended' AND NEW.sent_at IS NULL))
+    OR (OLD.state = 'sent' AND NEW.state = 'intended' AND NEW.sent_at IS NOT NULL)
+    BEGIN SELECT RAISE(ABORT, 'an intent moves one way'); END;
+"""
+"""One way, but for a request that was refused for now: it takes the time at which it was sent back as well."""
+
 _TABLES: Final = f"""
 CREATE TABLE brake_acts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,9 +86,7 @@ CREATE INDEX intents_by_answer ON intents (workload, image_digest, sent_at) WHER
 {_is_kept("intents")}
 CREATE TRIGGER intents_keep_what_they_are BEFORE UPDATE OF seq, {_INTENT} ON intents
     BEGIN SELECT RAISE(ABORT, 'an intent is what it was'); END;
-CREATE TRIGGER intents_never_go_back BEFORE UPDATE ON intents WHEN OLD.state = 'settled'
-    OR (OLD.state = 'sent' AND NEW.state = 'intended') OR (OLD.sent_at IS NOT NULL AND NEW.sent_at IS NOT OLD.sent_at)
-    BEGIN SELECT RAISE(ABORT, 'an intent moves one way'); END;
+{_NEVER_GO_BACK}
 CREATE TABLE steps (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL REFERENCES intents (key),
@@ -113,7 +120,8 @@ CREATE TRIGGER approvals_move_one_way BEFORE UPDATE ON approvals
     BEGIN SELECT RAISE(ABORT, 'an approval moves one way'); END;
 """
 
-ACTIONS: Final = Schema(what="action store", version=1001, text=_TABLES)
+_UPGRADES: Final = {1002: f"DROP TRIGGER intents_never_go_back;{_NEVER_GO_BACK}"}
+ACTIONS: Final = Schema(what="action store", version=1002, text=_TABLES, upgrades=_UPGRADES)
 """Its version is none that a file of records will have: the one is not taken for the other."""
 
 
@@ -179,6 +187,18 @@ class SqliteActions:
             ).fetchone()
             if row is not None:
                 _step(db, key, words.sent_step(now))
+            return row is not None
+
+    def unsend(self, key: str, sent_at: datetime, why: str, now: datetime) -> bool:
+        """What this very caller sent at `sent_at` becomes `intended`; False where another did, or it is settled."""
+        with self._file.transaction() as db:
+            row = db.execute(
+                "UPDATE intents SET state = 'intended', sent_at = NULL, outcome = 'held'"
+                " WHERE key = ? AND state = 'sent' AND sent_at = ? RETURNING key",
+                (clean(key), stamp(sent_at)),
+            ).fetchone()
+            if row is not None:
+                _step(db, key, words.unsent_step(now, why))
             return row is not None
 
     def settle(self, key: str, outcome: str, detail: str, now: datetime) -> None:

@@ -116,6 +116,11 @@ def sent_step(now: datetime) -> str:
     return f"sent: at {stamp(now)}"
 
 
+def unsent_step(now: datetime, why: str) -> str:
+    """The step after which it may be sent once more."""
+    return short(f"intended: refused for now at {stamp(now)}: {why}")
+
+
 def seen_step(state: str, outcome: str, detail: str, now: datetime) -> str:
     """What was seen, and the state that it left."""
     return short(f"{state}: {outcome} at {stamp(now)}: {detail}")

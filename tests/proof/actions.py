@@ -51,6 +51,15 @@ class MemoryActions:
     def _may_send(self, found: Intended) -> bool:
         return found.state == "intended"
 
+    def unsend(self, key: str, sent_at: datetime, why: str, now: datetime) -> bool:
+        """What was sent at `sent_at` may be sent once more: False where it is another's, or settled."""
+        found = self._there(key)
+        if (found.state, found.sent_at) != ("sent", sent_at):
+            return False
+        told = (*found.steps, f"intended: {why} at {now}")
+        self.kept[key] = replace(found, state="intended", sent_at=None, outcome="held", steps=told)
+        return True
+
     def settle(self, key: str, outcome: str, detail: str, now: datetime) -> None:
         """What was seen; settled where it does not change any more."""
         found = self._there(key)

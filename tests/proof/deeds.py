@@ -21,6 +21,7 @@ class Deeds:
     def __init__(self, actions: MemoryActions) -> None:
         self._actions = actions
         self._braked: set[str] = set()
+        self._forbidden: set[str] = set()
         self._outcomes: dict[str, str] = {}
         self.requests: list[str] = []
         self.ended: list[str] = []
@@ -42,10 +43,20 @@ class Deeds:
             raise Violation(f"I2 {uid} was asked to end twice")
         if worker in self._braked:
             raise Violation(f"I3 {uid} was asked to end, and the brake was on before")
+        if worker in self._forbidden:
+            raise Violation(f"I3 {uid} was asked to end, and the project was out of the policy before")
         record = records.load(record_id)
         if record is None or record.capture is None or record.capture.uid != uid:
             raise Violation(f"I3 {uid} was asked to end before what was taken from it was kept")
         self.requests.append(uid)
+
+    def left(self, uid: str) -> None:
+        """A request that may have reached the API server had no answer: there may be no other."""
+        self.requests.append(uid)
+
+    def forbidden(self, worker: str) -> None:
+        """What a worker knows, or is about to ask, says that nothing is to be done."""
+        self._forbidden.add(worker)
 
     def deleted(self, uid: str) -> None:
         """A pod ended by a request."""
@@ -78,6 +89,11 @@ class Deeds:
         record = records.load(record_id)
         if record is None or record.provenance.act != "done":
             raise Violation("I1 act never comes to its end")
+        kept = (self._actions.intent(one.id) for one in record.actions)
+        if any(one is not None and one.state == "intended" for one in kept):
+            raise Violation(
+                f"I6 the record tells of an action, and its request was refused or never left: {record.actions}"
+            )
         if must and self.ended != [OURS]:
             raise Violation(f"I1 the pod was to end, and {self.ended or 'none'} did: {record.outcome}")
         if self.ended and record.outcome.kind not in {"deleted", "replaced"}:

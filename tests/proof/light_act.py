@@ -35,6 +35,7 @@ def decide(situation: Situation) -> Decision:
     record, evidence = situation.record, situation.record.evidence
     uid = evidence.proof.value.uid if isinstance(evidence.proof, Found) else ""
     says = {
+        "policy": situation.policy.of_subject(record.provenance.subject) is not None,
         "brake": situation.brake_known and situation.brake is None,
         "finding": isinstance(evidence.scc, Found),
         "pod": uid != "" and isinstance(evidence.pod, Found) and evidence.pod.value.uid == uid,
@@ -68,10 +69,6 @@ def access(_world: World, _record: Record) -> Access:
     return light.ACCESS
 
 
-def _one_policy(_world: World) -> Policy:
-    return POLICY
-
-
 def _none(*_: Any, **__: Any) -> Any:
     return None
 
@@ -85,7 +82,6 @@ def parts(pipeline: ModuleType, removing: ModuleType) -> dict[str, Any]:
         "custody": SimpleNamespace(intact=lambda *_: True),
         "seizing": SimpleNamespace(seize=seize, is_worth_another=lambda _: False),
         "log": SimpleNamespace(write=_none),
-        "policy_of": _one_policy,
         "decide": decide,
         "may_enter": may_enter,
         "binding": lambda _: "binding",
@@ -96,7 +92,6 @@ def parts_of_removing(made: ModuleType) -> dict[str, Any]:
     """What takes the place of what `responder.removing` imports; `made` is `responder.compose`."""
     return {
         "finish": partial(light.finish, made),
-        "policy_of": _one_policy,
         "access": access,
         "replacement": _none,
         "compiles_again": lambda *_: "",

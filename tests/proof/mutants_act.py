@@ -50,7 +50,7 @@ class ByName(InCluster):
 _ALONE: Final[tuple[tuple[Event, ...], ...]] = (("act",),)
 _MISTAKES: Final[dict[str, tuple[tuple[str, str], tuple[tuple[Event, ...], ...]]]] = {
     "the request is sent and not noted before": (
-        ("mine = acting.actions.send(key, world.now())", "mine = True"),
+        ("mine = acting.actions.send(key, sent_at)", "mine = True"),
         _ALONE,
     ),
     "the brake is not asked in the last moment": (("    _let_go(acting, record)", "    pass"), (("act", "brake"),)),
@@ -68,6 +68,22 @@ _MISTAKES: Final[dict[str, tuple[tuple[str, str], tuple[tuple[Event, ...], ...]]
             'return _refused(world, acting, claim, record, Refused("broken", "no answer"))',
         ),
         _ALONE,
+    ),
+    "a request without an answer is sent again": (
+        (
+            'world.records.count("act.unconfirmed")',
+            'return _put_off(world, acting, claim, record, Refused("unavailable", "no answer", retry=True), sent_at)',
+        ),
+        _ALONE,
+    ),
+    "a no for now is taken for the last word": (("            if error.retry:\n", "            if False:\n"), _ALONE),
+    "what was refused for now is not taken back": (
+        ("    acting.actions.unsend(key, sent_at, error.detail, world.now())\n", ""),
+        _ALONE,
+    ),
+    "the policy is not read again before the decision": (
+        ("not by that of before the capture.\n    policy = policy_of(world)", "not by another."),
+        (("act", "policy off"),),
     ),
     "what was seen for good is looked at anew": (
         ('    if done.state == "settled":\n        outcome = _settled', "    if False:\n        outcome = _settled"),

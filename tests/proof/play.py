@@ -14,9 +14,10 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final, NamedTuple, cast
 
-from responder.errors import Busy, Refused, StoreError, Unanswered
+from responder.errors import Busy, Refused, StoreError, Unanswered, Unconfirmed
 from responder.evidence import Pod, Window
 from responder.finding import Finding
+from responder.policy import NONE, Policy
 from responder.ports import (
     Access,
     Acting,
@@ -37,7 +38,7 @@ from responder.record import Provenance
 from tests.builders import EVENT_TIME
 from tests.doubles import Calls, FakeKubernetes, FakeLogs
 from tests.doubles import world as a_world
-from tests.proof import light
+from tests.proof import light, light_act
 from tests.proof.actions import MemoryActions
 from tests.proof.deeds import Deeds
 from tests.proof.judge import Judge, Violation
@@ -77,6 +78,7 @@ KINDS: Final[tuple[Event, ...]] = (
 SWEPT: Final[tuple[Event, ...]] = (*KINDS, "sweep", "no message", "late finding", "no quota")
 ACTED: Final[tuple[Event, ...]] = (
     "act", "act overtaken", "other finding", "mute", "pod replaced", "brake", "scc silent", "sweep", "again",
+    "policy off",
 )  # fmt: skip
 """What may come once a record is finished that `act` is asked to look at."""
 FEW: Final[tuple[Event, ...]] = (
@@ -138,7 +140,7 @@ class Play:
         self.schedule = Schedule(events, bounds, choices)
         self.time = EVENT_TIME + timedelta(minutes=1)
         self.store = subject.store(self.now)
-        self.silent = self.poor = self.was_silent = False
+        self.silent = self.poor = self.was_silent = self.is_off = False
         self.uid = "first"
         self._messages: dict[str, Message] = {}
         self._summoned: list[Message] = []
@@ -195,7 +197,8 @@ class Play:
             raise Violation("I1 a record never comes to its end")
         self.judge.settled(self.store, 0)
         if self._subject.acting:
-            stood = self.schedule.faults or self.actions.pulled or self.uid == "second" or self.was_silent
+            in_the_way = self.schedule.faults > self.schedule.refused
+            stood = in_the_way or self.is_off or self.actions.pulled or self.uid == "second" or self.was_silent
             for line in self.store.list(RecordQuery()):
                 self.deeds.settled(self.store, line.id, must=not stood)
 
@@ -241,6 +244,8 @@ class Play:
             self.was_silent |= self.silent
         elif event == "no quota":
             self.poor = True
+        elif event == "policy off":
+            self.is_off = True
         elif event == "pod replaced":
             self.uid = "second"
         return None
@@ -260,6 +265,7 @@ class Play:
     def _act(self, worker: Worker, message: Message) -> None:
         assert self._subject.acting is not None
         world = replace(self._world(worker), act=self._acting(worker, message.id), summons=None)
+        world = replace(world, policy=partial(self._policy, worker))
         if self._ended_well(partial(self._subject.acting.act, world, message.id)):
             self._acknowledge(worker, message)
 
@@ -276,6 +282,11 @@ class Play:
             identity="act",
             sleep=self._slept,
         )
+
+    def _policy(self, worker: Worker) -> Policy:
+        if self.is_off:
+            self.deeds.forbidden(worker.name)
+        return NONE if self.is_off else light_act.POLICY
 
     def _slept(self, seconds: float) -> None:
         self.time += timedelta(seconds=max(seconds, _LONG))
@@ -430,6 +441,9 @@ class _Records:
     def watch_save(self, _saved: Any, record: Any, claim: Any) -> None:
         self._play.judge.saved(record, claim, self._play.time)
         self._play.deeds.saved(record, self._play.uid)
+        if self._play.is_off and record.provenance.act == "wanted":
+            # Saved in the middle of the work: the policy is to be read once more before anything is done.
+            self._play.deeds.forbidden(self._worker.name)
 
     def watch_release(self, kept: Any, claim: Any, _seen: Any) -> None:
         self._play.judge.released(claim, kept=kept)
@@ -453,7 +467,7 @@ class _Actions:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(self._play.actions, name)
-        if name not in {"brake", "intend", "send", "settle"}:
+        if name not in {"brake", "intend", "send", "unsend", "settle"}:
             return method
         return lambda *args: self._play.schedule.call(self._worker, name, lambda: method(*args))
 
@@ -486,7 +500,11 @@ class InCluster:
             ended, self._play.uid = self._play.uid, ""
             self._play.deeds.deleted(ended)
 
-        self._play.schedule.call(self._worker, "delete", effect)
+        try:
+            self._play.schedule.call(self._worker, "delete", effect)
+        except Unconfirmed:
+            self._play.deeds.left(uid)
+            raise
 
     def evict(self, *_: Any, **__: Any) -> None:
         """Never, by this policy."""

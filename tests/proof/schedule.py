@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
-from responder.errors import StoreError, Unanswered, Unconfirmed
+from responder.errors import Refused, StoreError, Unanswered, Unconfirmed
 from tests.proof.judge import Violation
 
 Event = Literal[
@@ -34,14 +34,16 @@ Event = Literal[
     "act",  # the id of a record comes by the action topic, or comes again
     "act overtaken",  # the clock jumps over every lease, and then the same
     "brake",  # the brake is pulled, and stays on
+    "policy off",  # the project is taken out of the policy
     "no message",  # another finding of the container, of which no message ever comes
 ]
-Fault = Literal["crash", "error", "lost"]
-"""The worker is gone before the call; the call fails and did nothing; it did its work and the reply is lost."""
+Fault = Literal["crash", "error", "lost", "refused"]
+"""The worker is gone before the call; the call fails and did nothing; it did its work and the reply is lost; or the
+API server says no for now, as a disruption budget does."""
 
 T = TypeVar("T")
 _EFFECTS: Final = frozenset(
-    {"admit", "claim", "renew", "save", "release", "count", "intend", "send", "settle", "delete"}
+    {"admit", "claim", "renew", "save", "release", "count", "intend", "send", "unsend", "settle", "delete"}
 )
 _SCC: Final = frozenset({"scc", "listed", "summon", "capture"})
 _REQUESTS: Final = frozenset({"rehearse", "delete"})
@@ -164,7 +166,7 @@ class Schedule:
         self._bounds = bounds
         self._choices = choices
         self._waiting: list[Worker] = []
-        self.faults = self._switches = 0
+        self.faults = self.refused = self._switches = 0
         self._over = threading.Lock()
         self._over.acquire()
         self.broken: BaseException | None = None
@@ -192,6 +194,8 @@ class Schedule:
         if fault == "crash":
             worker.dead = True
             raise Crashed
+        if fault == "refused":
+            raise Refused("quota", "planned: not now", retry=True)
         if fault == "error":
             raise _error(name, "nothing was done")
         try:
@@ -220,6 +224,7 @@ class Schedule:
                 self._next(worker)
             else:
                 self.faults += 1
+                self.refused += choice == "refused"
                 return choice
         return None
 
@@ -228,7 +233,8 @@ class Schedule:
             return ()
         if name == "ack":
             return ("crash",)
-        return ("crash", "error", "lost") if name in _EFFECTS else ("crash", "error")
+        faults: tuple[Fault, ...] = ("crash", "error", "lost") if name in _EFFECTS else ("crash", "error")
+        return (*faults, "refused") if name in _REQUESTS else faults
 
     def _others_at(self, name: str) -> list[Worker | Literal["next"]]:
         if name in _NO_SWITCH:

@@ -60,7 +60,7 @@ class TestWithTheSweep:
 class TestAct:
     """After a record is finished: its id comes by the action topic, and the pod is entered and ended at most once."""
 
-    @pytest.mark.parametrize("second", ["act", "act overtaken", "pod replaced", "brake"])
+    @pytest.mark.parametrize("second", ["act", "act overtaken", "pod replaced", "brake", "policy off"])
     def test_no_schedule_of_an_answer_and_an_event_breaks_a_rule(self, second: Event) -> None:
         held(explore(ANSWERS, Bounds(), [("act", second)]), at_least=400)
 

@@ -365,6 +365,35 @@ class ActionsContract:
         assert actions.send(key, minutes(5)) is False
         assert actions.send("no such", NOW) is False
 
+    def test_what_was_refused_for_now_is_taken_back_by_its_sender_and_may_be_sent_once_more(
+        self, actions: Actions
+    ) -> None:
+        key = began(actions)
+        assert actions.unsend(key, NOW, "never sent", NOW) is False
+        assert actions.send(key, minutes(1)) is True
+        actions.settle(key, "unknown", "somebody looked", minutes(2))
+        assert actions.unsend(key, minutes(1), "a disruption budget", minutes(3)) is True
+        found = actions.intent(key)
+        assert found is not None
+        assert (found.state, found.outcome, found.sent_at) == ("intended", "held", None)
+        assert found.steps[-1] == "intended: refused for now at 2026-11-20T09:45:00.000000Z: a disruption budget"
+        assert actions.answered(found.intent.workload, found.intent.image_digest) == ""
+        assert actions.unsend(key, minutes(1), "twice", minutes(3)) is False
+        assert [actions.send(key, minutes(n)) for n in (4, 5)] == [True, False]
+        assert actions.answered(found.intent.workload, found.intent.image_digest) == key
+
+    def test_nobody_takes_back_what_another_sent_or_what_was_seen_for_good(self, actions: Actions) -> None:
+        key = began(actions)
+        actions.send(key, minutes(1))
+        assert actions.unsend(key, minutes(1), "refused", minutes(2)) is True
+        actions.send(key, minutes(3))
+        assert actions.unsend(key, minutes(1), "the first one's word, come late", minutes(4)) is False
+        assert state(actions, key) == ("sent", "held")
+        actions.settle(key, "failed", "it is still there", minutes(30))
+        assert actions.unsend(key, minutes(3), "too late", minutes(31)) is False
+        assert state(actions, key) == ("settled", "failed")
+        assert actions.unsend("no such", NOW, "", NOW) is False
+
     @pytest.mark.parametrize("outcome", ["deleted", "gone", "replaced", "failed"])
     def test_a_final_outcome_settles_an_intent_for_good(self, actions: Actions, outcome: str) -> None:
         key = began(actions)

@@ -44,6 +44,9 @@ def actions(path: Path) -> Iterator[SqliteActions]:
         "DELETE FROM intents",
         "UPDATE intents SET state = 'intended' WHERE pod = 'pod-1'",
         "UPDATE intents SET sent_at = NULL WHERE pod = 'pod-1'",
+        "UPDATE intents SET sent_at = NULL, state = 'settled' WHERE pod = 'pod-1'",
+        "UPDATE intents SET sent_at = '2020', state = 'intended' WHERE pod = 'pod-1'",
+        "UPDATE intents SET sent_at = NULL, state = 'intended' WHERE pod = 'pod-2'",
         "UPDATE intents SET uid = 'another' WHERE pod = 'pod-0'",
         "UPDATE intents SET at = '2020' WHERE pod = 'pod-0'",
         "UPDATE intents SET outcome = 'gone' WHERE pod = 'pod-2'",
@@ -98,11 +101,26 @@ def test_the_records_file_is_not_taken_for_the_actions_file_nor_the_other_way_ro
     actions.set_brake(a_brake())
     with pytest.raises(StoreError, match="the action store has version"):
         SqliteActions(tmp_path / "r.db").brake("")
-    with pytest.raises(StoreError, match="the record store has version 1001"):
+    with pytest.raises(StoreError, match="the record store has version 1002"):
         SqliteRecords(tmp_path / "a.db", now=Watch()).counters()
     assert records.counters() == {"x": 1}
     records.close()
     actions.close()
+
+
+def test_a_file_of_the_version_before_keeps_its_intents_and_lets_a_refused_one_be_taken_back(
+    actions: SqliteActions, path: Path
+) -> None:
+    key = began(actions)
+    actions.send(key, NOW)
+    actions.close()
+    with sqlite3.connect(path) as db:
+        db.executescript("""DROP TRIGGER intents_never_go_back;
+            CREATE TRIGGER intents_never_go_back BEFORE UPDATE ON intents WHEN OLD.state = 'sent'
+                AND NEW.state = 'intended' BEGIN SELECT RAISE(ABORT, 'one way'); END;
+            PRAGMA user_version = 1001;""")
+    assert actions.unsend(key, NOW, "a budget", NOW) is True
+    assert actions.send(key, NOW) is True
 
 
 def test_a_brake_that_cannot_be_read_is_a_store_error(actions: SqliteActions, path: Path) -> None:
