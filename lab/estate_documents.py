@@ -281,6 +281,15 @@ def _stores(plan: ScenarioDeployment) -> dict[str, Any]:
         }
         for name in names
     ]
+    people = {"records": ("Reader", "group:soc@acme.example"), "actions": ("Actions", "user:lead@acme.example")}
+    bindings += [
+        {
+            "role": f"organizations/1/roles/gkeCompiler{people[name][0]}",
+            "members": [people[name][1]],
+            "condition": {"title": name, "expression": f'resource.name=="{base[4:]}/{name}"'},
+        }
+        for name in names
+    ]
     return {
         **{f"{base}/{name}": {"name": f"{base[4:]}/{name}", "type": "FIRESTORE_NATIVE"} for name in names},
         f"{base}/records/collectionGroups/-/indexes": {"indexes": indexes},

@@ -130,7 +130,7 @@ def review(
 def _print_brakes(*, as_json: bool) -> None:
     """A brake that is on, or cannot be read, above what a person reads on a terminal; a pipe gets records alone."""
     from responder import braking, report, settings, wiring  # noqa: PLC0415 - `--help` must not load pydantic
-    from responder.errors import SettingsError  # noqa: PLC0415 - the same
+    from responder.errors import SettingsError, StoreDenied, StoreError  # noqa: PLC0415 - the same
     from responder.terminal import standard_output  # noqa: PLC0415 - the same
 
     chosen, console = settings.read_for_the_store(os.environ), standard_output()
@@ -138,10 +138,12 @@ def _print_brakes(*, as_json: bool) -> None:
         return
     try:
         with closing(wiring.actions(chosen)) as actions:
-            brakes = braking.standing(actions)
-    except SettingsError:
-        brakes = None
-    for line in braking.told(brakes):
+            lines = braking.told(braking.on(actions.brakes()))
+    except StoreDenied:  # who looks at records has no right to it, and nothing is held by that
+        lines = ("You may not look at the brake: whether one is on is not said here.",)
+    except (SettingsError, StoreError):
+        lines = braking.told(None)
+    for line in lines:
         console.print(report.visible(line), style="bold red", markup=False, soft_wrap=True)
 
 

@@ -55,14 +55,15 @@ ROLES: Final[dict[str, Role]] = {
     ),
     "records": Role(
         feature="investigate",
-        holder="the service accounts of `respond`, `sweep`, `act` and the review service",
+        holder="the service accounts of `respond`, `sweep`, `act` and the review service; persons who review records"
+        " on a terminal, or replay dead letters",
         bound="the records' database, by a condition",
         changes="records",
     ),
     "publisher": Role(
         feature="records-topic",
         holder="the service accounts of `respond`, `sweep` and `act`, which does not publish to the second topic,"
-        " and the review service, which publishes to no other",
+        " and the review service, which publishes to no other; persons who approve on a terminal, to the second topic",
         bound="the topics of RESPONDER_RECORDS_TOPIC and RESPONDER_ACTION_TOPIC, never a project",
         changes="publishes records, and the ids of those to act on",
     ),
@@ -86,7 +87,8 @@ ROLES: Final[dict[str, Role]] = {
     ),
     "actions": Role(
         feature="remediate",
-        holder="the service accounts of `act` and the review service",
+        holder="the service accounts of `act` and the review service; persons who pull the brake or approve on a"
+        " terminal",
         bound="the actions' database, by a condition",
         changes="brakes, approvals, intents",
     ),
@@ -123,6 +125,11 @@ ROLES: Final[dict[str, Role]] = {
         holder="a person, for the time of `responder doctor --send-test`",
         bound="the topic of the findings",
         changes="publishes a synthetic finding, which is held",
+    ),
+    "reader": Role(
+        feature="records",
+        holder="a person, who looks at records on a terminal",
+        bound="the records' database, by a condition",
     ),
     "analyst": Role(
         feature="dead-letters",

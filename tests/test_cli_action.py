@@ -19,8 +19,9 @@ from lab.google import LabGoogle
 from responder import wiring
 from responder.cli import app
 from responder.decision import binding
+from responder.errors import StoreDenied
 from responder.evidence import Evidence
-from responder.ports import Approval
+from responder.ports import Approval, Brake
 from responder.record import Decision, Record
 from responder.stores.actions_sqlite import SqliteActions
 from responder.stores.sqlite import SqliteRecords
@@ -156,6 +157,26 @@ def test_a_store_that_cannot_be_read_or_is_not_named_ends_as_such(desk: Desk) ->
     unnamed = desk("brake", "on", "--why", "stop")
     assert unnamed.exit_code == 3
     assert "RESPONDER_ACTIONS" in unnamed.output
+
+
+class Closed:
+    """A second store that does not let this person in."""
+
+    def brakes(self) -> tuple[Brake, ...]:
+        raise StoreDenied("PERMISSION_DENIED")
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_who_may_only_look_at_records_is_not_told_that_every_action_is_held(desk: Desk) -> None:
+    desk.record()
+    desk.monkey.setenv("FORCE_COLOR", "1")
+    desk.monkey.setenv("COLUMNS", "200")
+    wiring.install(desk.google, now=desk.google.now, wrap=lambda name, port: Closed() if name == "actions" else port)
+    first = desk("records", "list").output.splitlines()[0]
+    assert "You may not look at the brake: whether one is on is not said here" in first
+    assert "counts as on" not in first
 
 
 @pytest.mark.parametrize("command", [("records", "list"), ("records", "show")])

@@ -62,13 +62,13 @@ def test_there_is_a_role_for_every_permission_and_no_other_and_they_share_none_b
     declared = declared_by_role()
     assert sorted(declared) == ROLES
     assert len(declared["investigator"]) >= 8
-    assert declared["actions"] < declared["records"]  # each is bound to its own database
+    assert declared["reader"] < declared["actions"] < declared["records"]  # each is bound to its own database
     # Doctor and tester are persons, who may some of what the responder may; the hands reach clusters as it does.
     assert declared["collector"] == declared["remediator"] < declared["investigator"]
     everything = [
         name
         for role, held in declared.items()
-        if role not in {"actions", "collector", "doctor", "examiner", "remediator", "tester"}
+        if role not in {"actions", "collector", "doctor", "examiner", "reader", "remediator", "tester"}
         for name in held
     ]
     assert len(everything) == len(set(everything))
@@ -78,6 +78,11 @@ def test_publishing_and_taking_dead_letters_are_granted_apart_from_reading() -> 
     assert custom_role("publisher")["includedPermissions"] == ["pubsub.topics.publish"]
     assert custom_role("analyst")["includedPermissions"] == ["pubsub.subscriptions.consume"]
     assert not any(permission.startswith("pubsub.") for permission in custom_role()["includedPermissions"])
+
+
+def test_a_person_who_looks_at_records_can_change_none() -> None:
+    assert custom_role("reader")["includedPermissions"] == ["datastore.entities.get", "datastore.entities.list"]
+    assert permissions.ROLES["reader"].changes == "nothing"
 
 
 def test_no_permission_of_the_custom_role_changes_anything() -> None:

@@ -1,4 +1,5 @@
-# People: who runs `responder doctor`. The examiner's role must never be held at more than single accounts.
+# People, with rights of their own: who runs `responder doctor`, and who uses the command line on a machine of their own.
+# The examiner's role must never be held at more than single accounts.
 
 locals {
   examined = length(var.engineers) == 0 ? {} : merge(
@@ -8,6 +9,10 @@ locals {
     { for one in google_service_account.remediator : "remediator" => one.name },
     { for one in google_service_account.review : "review" => one.name },
   )
+  # Who writes records may read them.
+  readers = setsubtract(setunion(var.people.readers, var.people.operators), var.people.writers)
+  callers = setunion(var.engineers, var.analysts, var.people.readers, var.people.writers, var.people.operators)
+
   doctor_projects = local.level == "projects" ? setunion([var.project], local.target_project) : toset([var.project])
 }
 
@@ -52,7 +57,7 @@ resource "google_project_iam_member" "doctors" {
 
 # A person's calls count in the responder's project.
 resource "google_project_iam_member" "quota" {
-  for_each = var.engineers
+  for_each = local.callers
   project  = var.project
   role     = "roles/serviceusage.serviceUsageConsumer"
   member   = each.value
@@ -72,4 +77,59 @@ resource "google_service_account_iam_member" "doctors" {
   service_account_id = local.examined[each.value[0]]
   role               = google_project_iam_custom_role.tokens[0].name
   member             = each.value[1]
+}
+
+# ---- records, the brake and approvals, each on the one database that the commands open ----
+
+resource "google_project_iam_custom_role" "reader" {
+  count       = length(local.readers) > 0 ? 1 : 0
+  project     = var.project
+  role_id     = "${local.role_id}Reader"
+  title       = local.role.reader.title
+  description = local.role.reader.description
+  permissions = local.role.reader.includedPermissions
+}
+
+resource "google_project_iam_member" "readers" {
+  for_each = local.readers
+  project  = var.project
+  role     = google_project_iam_custom_role.reader[0].name
+  member   = each.value
+  condition {
+    title      = "${var.name}: the records alone"
+    expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.records.name}\""
+  }
+}
+
+resource "google_project_iam_member" "writers" {
+  for_each = var.people.writers
+  project  = var.project
+  role     = google_project_iam_custom_role.records.name
+  member   = each.value
+  condition {
+    title      = "${var.name}: the records alone"
+    expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.records.name}\""
+  }
+}
+
+# The validation of the variable has it that there is a second database where there are operators. Whether an approval of
+# theirs counts is policy.toml's to say.
+resource "google_project_iam_member" "operators" {
+  for_each = var.people.operators
+  project  = var.project
+  role     = google_project_iam_custom_role.actions[0].name
+  member   = each.value
+  condition {
+    title      = "${var.name}: the actions alone"
+    expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.actions[0].name}\""
+  }
+}
+
+# Whoever approves asks `act` to look.
+resource "google_pubsub_topic_iam_member" "operators" {
+  for_each = var.people.operators
+  project  = var.project
+  topic    = google_pubsub_topic.actions[0].name
+  role     = google_project_iam_custom_role.publisher.name
+  member   = each.value
 }

@@ -197,6 +197,27 @@ variable "analysts" {
   }
 }
 
+variable "people" {
+  description = "Who may use the command line on a machine of their own: `readers` look at records, `writers` review them and replay dead letters too, `operators` look at records, pull the brake and answer approvals. user:… and group:… with an address; nobody by default."
+  type = object({
+    readers   = optional(set(string), [])
+    writers   = optional(set(string), [])
+    operators = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+  validation {
+    condition = alltrue([for one in setunion(var.people.readers, var.people.writers, var.people.operators) :
+      can(regex("^(user|group):[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$", one))
+    ])
+    error_message = "people must be user: or group: with an e-mail address: no domain, no service account, nobody without a name."
+  }
+  validation {
+    condition     = length(var.people.operators) == 0 || var.with_act
+    error_message = "people.operators needs with_act: without it there is no brake, and nothing to approve."
+  }
+}
+
 variable "network" {
   description = "Network for the functions' way out, for clusters with private endpoints alone: names or self links. Null: none."
   type = object({

@@ -96,6 +96,9 @@ def _rights(case: Case, found: _Found) -> Iterator[Line]:
         yield from rights.investigator(with_settings(case, one), one.account, one.project, given, hands)
     if found.act:
         yield from rights.actor(acting, found.act.account, found.act.project)
+    store = with_settings(case, found.respond).settings.store if found.respond else ""
+    for place in (store, given.actions):
+        yield from rights.people(case, place)
     yield from own.actions(acting)
     yield from own.evidence(acting)
 

@@ -128,9 +128,10 @@ def store(case: Case) -> Iterator[Line]:
     try:
         case.store(case.settings)
     except StoreDenied as error:  # to whoever asks: what the functions may do is asked in their own names
-        yield check.unchecked(f"denied: {error}", "grant yourself the role records: deploy/iam/records.yaml")
+        mend = "grant yourself the role reader: people.readers of the module, or deploy/iam/reader.yaml by hand"
+        yield check.unchecked(f"denied: {error}", mend)
     except StoreError as error:
-        yield check.wrong(str(error), "create the database, or grant the role records to whoever asks")
+        yield check.wrong(str(error), "create the database, or grant the role reader to whoever asks")
     else:
         yield check.ok("it answers")
     if place.startswith("firestore:"):
@@ -191,7 +192,8 @@ def brake(case: Case) -> Iterator[Line]:
     try:
         brakes = braking.on(case.brakes(case.settings))
     except StoreDenied as error:
-        yield check.unchecked(f"denied: {error}", "grant yourself the role actions: deploy/iam/actions.yaml")
+        mend = "grant yourself the role actions: people.operators of the module, or deploy/iam/actions.yaml by hand"
+        yield check.unchecked(f"denied: {error}", mend)
         return
     except StoreError as error:
         mend = "create the database of RESPONDER_ACTIONS, or grant the role actions to whoever asks"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from responder.doctor import own
+from responder.doctor.delivery import EVERYBODY
 from responder.doctor.lines import Check, Line
 from responder.doctor.ports import Case
 from responder.settings import Settings
@@ -52,7 +53,10 @@ _REMOVES: Final = (
 )
 """What evidence must be safe from, `act` itself included."""
 
-_DATASTORE: Final = {"roles/datastore.user", "roles/datastore.owner", "roles/owner", "roles/editor"}
+_DATASTORE: Final = {"roles/datastore.user", "roles/datastore.owner"}
+_EVERY_DATABASE: Final = {*_DATASTORE, "roles/owner", "roles/editor"}
+_CROWDS: Final = ("domain:", "principalSet://goog/")
+"""How members begin that are no person and no group of persons; beside them `allUsers` and `allAuthenticatedUsers`."""
 
 
 def investigator(case: Case, account: str, home: str, acting: Settings, hands: Sequence[str]) -> Iterator[Line]:
@@ -185,7 +189,7 @@ def _database(case: Case, account: str, place: str, *, wanted: bool) -> Iterator
     def ask() -> Iterator[Line]:
         own = [one for one in case.sources.bindings(f"projects/{project}") if member in one.members]
         there = [one for one in own if f'/databases/{name}"' in one.condition.expression]
-        everywhere = [one for one in own if one.role in _DATASTORE and not one.condition.expression]
+        everywhere = [one for one in own if one.role in _EVERY_DATABASE and not one.condition.expression]
         if everywhere:
             mend = f'bind it with a condition: resource.name=="projects/{project}/databases/…"'
             yield check.wrong(f"{account} holds {everywhere[0].role} on every database of {project}", mend)
@@ -195,5 +199,39 @@ def _database(case: Case, account: str, place: str, *, wanted: bool) -> Iterator
         else:
             detail = f"{account} may write there, and could release a brake"
             yield check.either(not there, f"{account} is kept out", detail, "take the binding away")
+
+    yield from check.asking(ask)
+
+
+def people(case: Case, place: str) -> Iterator[Line]:
+    """Who works with a database beside the service accounts: persons and groups that are named, on that database alone.
+
+    A project's owners and editors are not looked at: they can do all that there is.
+    """
+    if not place.startswith("firestore:"):
+        return
+    project, _, name = place.removeprefix("firestore:").partition("/")
+    check = Check("rights.people", place)
+
+    def ask() -> Iterator[Line]:
+        every = case.sources.bindings(f"projects/{project}")
+        here = [
+            (one.role, m) for one in every if f'/databases/{name}"' in one.condition.expression for m in one.members
+        ]
+        wide = [(one.role, m) for one in every if one.role in _DATASTORE for m in one.members]
+        wide = [pair for pair in wide if pair not in here]
+        named = []
+        for role, member in (*here, *wide):
+            mend = f"gcloud projects remove-iam-policy-binding {project} --member={member} --role={role} --all"
+            if member in EVERYBODY or member.startswith(_CROWDS):
+                yield check.wrong(f"{member} holds {role}: nobody can say who that is", mend)
+            elif member.startswith("serviceAccount:"):
+                continue
+            elif (role, member) in wide:
+                yield check.wrong(f"{member} holds {role} on every database of {project}", mend)
+            else:
+                named.append(member)
+        told = ", ".join(sorted(set(named)))
+        yield check.ok(f"people: {told}" if told else "no person is bound to it")
 
     yield from check.asking(ask)

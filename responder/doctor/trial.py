@@ -93,7 +93,7 @@ def _waited(case: Case, trial: Trial) -> Line:
         try:
             record = _found(trial, case.projects[0])
         except StoreError as error:
-            return check.unchecked(str(error), "grant yourself the role records, and run it again")
+            return check.unchecked(str(error), "grant yourself the role reader, and run it again")
         if record is not None:
             return _judged(check, record, trial.monotonic() - began)
         trial.sleep(_EVERY)

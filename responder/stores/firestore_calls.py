@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
     from responder.stores.firestore_queries import Query
 
+PERMISSIONS: Final = ("datastore.entities.get", "datastore.entities.list")
+"""What every read here takes; those that write declare theirs beside their queries."""
+ROLE: Final = "reader"
+"""Of a person who looks at records."""
+
 T = TypeVar("T")
 Path = tuple[str, ...]
 

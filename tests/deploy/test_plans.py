@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from lab.environment import ROOT
+from lab.terraform.core import Core
 from responder import permissions, settings
 from responder.evidence import Evidence
 from tests.deploy.plans import ACTING, EXAMPLES, of, resources, texts
@@ -120,6 +122,7 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
         assert held.pop("Doctor") == granted("doctor")
     names = {"Publisher": "publisher", "DeadLetters": "analyst", "Records": "records"}
     if example in ACTING:
+        assert held.pop("Reader") == granted("reader")
         names |= {
             "Actions": "actions",
             "Evidence": "evidence",
@@ -130,7 +133,7 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
     assert held == {role: granted(name) for role, name in names.items()}
     if example in ACTING:  # which has everything; a tester is bound by hand, for the time of a test
         assert {path.stem for path in IAM.glob("*.yaml")} == {
-            "investigator", "doctor", "examiner", "tester", "collector", "remediator", *names.values()
+            "investigator", "doctor", "examiner", "tester", "collector", "remediator", "reader", *names.values()
         }  # fmt: skip
 
 
@@ -152,6 +155,72 @@ def test_only_those_that_act_may_write_the_actions_and_each_right_on_a_database_
             (condition,) = one["condition"]
             assert condition["expression"].startswith('resource.name == "projects/acme-sec/databases/responder-')
             assert condition["expression"].endswith(f'-{name.partition("[")[0]}"')
+
+
+READER, WRITER, OPERATOR = "group:soc@acme.example", "user:analyst@acme.example", "user:lead@acme.example"
+
+
+def test_people_have_the_rights_of_their_commands_on_the_database_of_their_commands_and_no_others(
+    plans: dict[str, Any],
+) -> None:
+    def at(kind: str, name: str) -> dict[str, Any]:
+        return {
+            at.partition('["')[2].removesuffix('"]'): one
+            for at, one in of(plan, kind).items()
+            if at.partition("[")[0] == name
+        }
+
+    plan = plans["organization"]
+    reading, writing = at("google_project_iam_member", "readers"), at("google_project_iam_member", "writers")
+    acting, asking = at("google_project_iam_member", "operators"), at("google_pubsub_topic_iam_member", "operators")
+    assert (set(reading), set(writing), set(acting)) == ({READER, OPERATOR}, {WRITER}, {OPERATOR})
+    for bound, database in ((reading, "records"), (writing, "records"), (acting, "actions")):
+        for member, one in bound.items():
+            (condition,) = one["condition"]
+            assert condition["expression"] == f'resource.name == "projects/acme-sec/databases/responder-{database}"'
+            assert (one["member"], one["project"]) == (member, "acme-sec")
+    assert {one["topic"] for one in asking.values()} == {"responder-actions"}
+    assert set(asking) == {OPERATOR}
+    roles = plan["configuration"]["root_module"]["module_calls"]["responder"]["module"]["resources"]
+    bound_to = {
+        one["address"]: one["expressions"]["role"]["references"][-1].removesuffix("[0]")
+        for one in roles
+        if one["address"].partition(".")[2] in {"readers", "writers", "operators"}
+    }
+    assert bound_to == {
+        "google_project_iam_member.readers": "google_project_iam_custom_role.reader",
+        "google_project_iam_member.writers": "google_project_iam_custom_role.records",
+        "google_project_iam_member.operators": "google_project_iam_custom_role.actions",
+        "google_pubsub_topic_iam_member.operators": "google_project_iam_custom_role.publisher",
+    }
+    # Everybody's calls count in the responder's project; nobody of them is anywhere else.
+    assert set(at("google_project_iam_member", "quota")) == {READER, WRITER, OPERATOR, "user:engineer@acme.example"}
+
+
+@pytest.mark.parametrize(
+    ("people", "why"),
+    [
+        ({"readers": ["allUsers"]}, "must be user: or group:"),
+        ({"readers": ["allAuthenticatedUsers"]}, "must be user: or group:"),
+        ({"readers": ["domain:acme.example"]}, "must be user: or group:"),
+        ({"readers": ["user:*@acme.example"]}, "must be user: or group:"),
+        ({"writers": ["serviceAccount:x@acme-sec.iam.gserviceaccount.com"]}, "must be user: or group:"),
+        ({"readers": ["ana@acme.example"]}, "must be user: or group:"),
+        ({"operators": ["principalSet://goog/public:all"]}, "must be user: or group:"),
+        ({"operators": ["user:lead@acme.example"]}, "needs with_act"),
+        ({"readers": ["user:a@acme.example"]}, ""),
+    ],
+)
+def test_people_are_single_users_and_groups_and_operators_need_something_to_stop(
+    core: Core, module: Path, people: dict[str, list[str]], why: str
+) -> None:
+    root = module / "examples" / "organization"
+    (root / "people.auto.tfvars.json").write_text(json.dumps({"people": people}), encoding="utf-8")
+    assert core.run(root, "init", "-backend=false").code == 0
+    given = [f"-var={name}={value}" for name, value in EXAMPLES["organization"][1].items()]
+    ran = core.run(root, "plan", "-no-color", "-input=false", *given)
+    assert (ran.code == 0) is (not why), ran.said[-2000:]
+    assert why in " ".join(ran.said.split())
 
 
 def test_the_filter_hides_no_low_finding_and_the_config_is_of_the_second_api(plans: dict[str, Any]) -> None:

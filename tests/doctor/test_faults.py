@@ -136,7 +136,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         ),
         "rights", f"{INVESTIGATOR} lacks securitycenter.findingsecuritymarks.update", "custom role",
     ),
-    "the store does not answer": (Planted(store=down), "store", "DEADLINE_EXCEEDED", "role records"),
+    "the store does not answer": (Planted(store=down), "store", "DEADLINE_EXCEEDED", "role reader"),
     "the brake cannot be read": (Planted(brakes=down), "brake", "counts as on", "RESPONDER_ACTIONS"),
     "the database is in Datastore mode": (
         Planted(change={RECORDS: {"type": "DATASTORE_MODE"}}), "store.database", "DATASTORE_MODE", "FIRESTORE_NATIVE",
@@ -572,6 +572,24 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
                                                   "namespaces": ["shop", "kube-system"]})),
         "act.rbac", "may delete pods in kube-system, create pods/eviction in kube-system", "RoleBinding",
     ),
+    "a whole domain may read records": (
+        Planted(change={POLICY: {"bindings": {"2": {"members": ["domain:acme.example"]}}}}),
+        "rights.people", "domain:acme.example holds organizations/1/roles/gkeCompilerReader",
+        "gcloud projects remove-iam-policy-binding acme-sec --member=domain:acme.example",
+    ),
+    "everybody may approve": (
+        Planted(change={POLICY: {"bindings": {"3": {"members": ["user:lead@acme.example", "allAuthenticatedUsers"]}}}}),
+        "rights.people", "allAuthenticatedUsers", "--role=organizations/1/roles/gkeCompilerActions",
+    ),
+    "everybody of the world may read records": (
+        Planted(change={POLICY: {"bindings": {"2": {"members": ["principalSet://goog/public:all"]}}}}),
+        "rights.people", "principalSet://goog/public:all", "--role=organizations/1/roles/gkeCompilerReader",
+    ),
+    "a person may write every database": (
+        Planted(change={POLICY: {"bindings": {"3": {"role": "roles/datastore.user", "condition": None}}}}),
+        "rights.people", "user:lead@acme.example holds roles/datastore.user on every database",
+        "--member=user:lead@acme.example --role=roles/datastore.user",
+    ),
     "the page failed to deploy": (
         Planted(change=page(terminalCondition={"state": "CONDITION_FAILED"})),
         "review", "condition_failed", "gcloud run services describe responder-review",
@@ -851,3 +869,22 @@ def test_a_page_behind_a_load_balancers_proxy_is_not_taken_for_examined() -> Non
 def test_the_file_that_the_mend_names_switches_on_what_the_doctor_asks_for() -> None:
     switched = yaml.safe_load((ROOT / "deploy" / "detector.yaml").read_text(encoding="utf-8"))
     assert switched == {name: {"intendedEnablementState": "ENABLED"} for name in (MODULE, *detector.SIBLINGS)}
+
+
+def test_the_people_of_each_database_are_named() -> None:
+    told = {line.about: line.detail for line in examined(Planted()) if line.check == "rights.people"}
+    assert told == {
+        "firestore:acme-sec/records": "people: group:soc@acme.example",
+        "firestore:acme-sec/actions": "people: user:lead@acme.example",
+    }
+    nobody = examined(Planted(change={POLICY: {"bindings": {"2": {"members": []}}}}))
+    told = {line.about: line.detail for line in nobody if line.check == "rights.people"}
+    assert told["firestore:acme-sec/records"] == "no person is bound to it"
+
+
+def test_who_may_not_look_into_a_database_is_told_which_list_of_the_module_lets_them() -> None:
+    lines = {line.check: line for line in examined(Planted(store=denied, brakes=denied))}
+    assert "people.readers" in lines["store"].mend
+    assert "deploy/iam/reader.yaml" in lines["store"].mend
+    assert "people.operators" in lines["brake"].mend
+    assert "deploy/iam/actions.yaml" in lines["brake"].mend

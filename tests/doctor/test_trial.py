@@ -157,7 +157,7 @@ def test_a_test_that_was_not_held_is_an_alarm(decision: Decision) -> None:
 def test_a_store_that_the_doctor_may_not_read_leaves_it_unchecked() -> None:
     lines, _, _ = tried(Down(None))
     assert (lines[-1].outcome, lines[-1].check) == ("not_checked", "test.record")
-    assert "the role records" in lines[-1].mend
+    assert "the role reader" in lines[-1].mend
 
 
 def test_without_a_notification_config_nothing_is_published() -> None:

@@ -143,6 +143,35 @@ run "engineers_take_tokens_of_the_responders_accounts_alone" {
   }
 }
 
+run "people_have_the_rights_of_their_commands" {
+  command = apply
+  variables {
+    with_act    = true
+    policy_file = "examples/organization/policy.toml"
+    people      = { readers = ["group:soc@acme.example"], operators = ["user:lead@acme.example"] }
+  }
+  assert {
+    condition     = alltrue([for one in google_project_iam_member.readers : endswith(one.condition[0].expression, "/databases/responder-records\"")])
+    error_message = "Who looks at records has rights on the records alone."
+  }
+  assert {
+    condition     = toset(keys(google_project_iam_member.operators)) == toset(["user:lead@acme.example"])
+    error_message = "Only an operator may pull the brake."
+  }
+  assert {
+    condition     = length(google_project_iam_member.writers) == 0
+    error_message = "Nobody may write records who was not named."
+  }
+}
+
+run "nobody_without_a_name" {
+  command = plan
+  variables {
+    people = { readers = ["domain:acme.example"] }
+  }
+  expect_failures = [var.people]
+}
+
 run "findings_are_marked_where_it_is_asked_for" {
   command = apply
   variables {

@@ -6,6 +6,11 @@ write_back      = true
 webhook_secrets = ["slack-security"]
 engineers       = ["user:engineer@acme.example"]
 analysts        = ["group:soc@acme.example"]
+people = {
+  readers   = ["group:soc@acme.example"]
+  writers   = ["user:analyst@acme.example"]
+  operators = ["user:lead@acme.example"]
+}
 clusters = [
   { project = "acme-shop-prod", location = "europe-west1-b", name = "shop", namespaces = ["shop"], capture_namespaces = ["shop"] },
   { project = "acme-data-prod", location = "europe-west4", name = "data" },

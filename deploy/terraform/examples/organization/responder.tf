@@ -41,6 +41,12 @@ variable "analysts" {
   default     = []
 }
 
+variable "people" {
+  description = "Who may use the command line on a machine of their own: `readers` look at records, `writers` review them and replay dead letters too, `operators` look at records, pull the brake and answer approvals. user:… and group:… with an address; nobody by default."
+  type        = any
+  default     = {}
+}
+
 variable "policy_file" {
   description = "Path of a policy.toml: what each project allows. Empty: nothing is allowed anywhere."
   type        = string
@@ -138,6 +144,7 @@ module "responder" {
   clusters              = var.clusters
   engineers             = var.engineers
   analysts              = var.analysts
+  people                = var.people
   policy_file           = var.policy_file
   triage_file           = var.triage_file
   notices_file          = var.notices_file
