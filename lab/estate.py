@@ -172,8 +172,7 @@ class Estate:
             held |= set(self._roles["evidence"])
         if account == ACT and resource.rpartition("/")[2] in {COLLECTOR, REMEDIATOR}:
             held |= set(self._roles["actor"])
-        if account == DOCTOR and resource in _TOKENS:
-            held |= set(self._roles["examiner"])
+        held |= set(self._roles[_alone(account, resource, plan)])
         for grant in plan.granted:
             if grant.account == account and grant.on in {"", resource}:
                 held.add(grant.permission)
@@ -181,6 +180,13 @@ class Estate:
             if grant.account == account and grant.on in {"", resource}:
                 held.discard(grant.permission)
         return held
+
+
+def _alone(account: str, resource: str, plan: ScenarioDeployment) -> str:
+    """The role that a person or the review page has on that one thing; empty where there is none."""
+    if account == DOCTOR and resource in _TOKENS:
+        return "examiner"
+    return "metrics" if account == REVIEW and resource == f"projects/{plan.project}" else ""
 
 
 def merged(target: Any, change: Any) -> Any:

@@ -11,7 +11,7 @@ _PUSHER: Final = "pusher@{}.iam.gserviceaccount.com"
 _MODULES: Final = ("LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER", "ADDED_BINARY_EXECUTED", "ADDED_LIBRARY_LOADED")
 _APIS: Final = (
     "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "compute", "container", "essentialcontacts",
-    "firestore", "iamcredentials", "iap", "logging", "pubsub", "run", "secretmanager", "securitycenter",
+    "firestore", "iamcredentials", "iap", "logging", "monitoring", "pubsub", "run", "secretmanager", "securitycenter",
     "securitycentermanagement", "serviceusage", "storage",
 )  # fmt: skip
 
@@ -211,6 +211,7 @@ def _services(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
         "RESPONDER_SCC_PARENT": scenario.scc_parent,
         "RESPONDER_STORE": f"firestore:{plan.project}/records",
         "RESPONDER_IAP_AUDIENCE": f"/projects/{number}/locations/{plan.region}/services/responder-review",
+        "RESPONDER_DEAD_LETTERS": f"projects/{plan.project}/subscriptions/responder-dead",
         "RESPONDER_VIEWERS": "@acme.example",
         "RESPONDER_APPROVERS": "lead@acme.example",
     }

@@ -192,6 +192,11 @@ class Broker:
                 self._give_back(subscription, ack_id)
         return empty_pb2.Empty()
 
+    def backlog(self, name: str) -> int | None:
+        """How many messages of a subscription are not acknowledged, for any thread; None where there is no such one."""
+        subscription = self._subscriptions.get(name)
+        return len(subscription.waiting) + len(subscription.out) if subscription else None
+
     # --- what a subscription holds ------------------------------------------------------------------------------------
 
     def _take(self, subscription: _Subscription, most: int) -> list[tuple[str, _Held]]:
@@ -389,13 +394,20 @@ def _answering(method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], 
 @contextlib.contextmanager
 def serve() -> Iterator[str]:
     """The stand-in while the block runs: `HOST:PORT`, as `PUBSUB_EMULATOR_HOST` wants it."""
+    with serve_broker() as (host, _):
+        yield host
+
+
+@contextlib.contextmanager
+def serve_broker() -> Iterator[tuple[str, Broker]]:
+    """The same, with the broker behind it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="pubsub", daemon=True)
     thread.start()
     try:
         broker, server, port = asyncio.run_coroutine_threadsafe(_start(), loop).result(30)
         try:
-            yield f"127.0.0.1:{port}"
+            yield f"127.0.0.1:{port}", broker
         finally:
             asyncio.run_coroutine_threadsafe(_stop(broker, server), loop).result(30)
     finally:

@@ -25,6 +25,7 @@ from lab.clusters import instance, nodes
 from lab.estate import Estate
 from lab.google import PERSON
 from lab.google_apis import Services
+from lab.monitoring import Monitoring
 from lab.objects import zone_of
 from lab.scenario import ScenarioProject
 from lab.state import FaultError, Lab
@@ -63,6 +64,7 @@ def application(lab: Lab, services: Services, endpoints: Callable[[], Mapping[st
                 "/v2/{parent:(?:organizations|folders|projects)/[^/]+/sources/[^/]+/locations/[^/]+}/findings",
                 twins.findings,
             ),
+            web.get("/v3/projects/{project}/timeSeries", Monitoring(lab, estate).time_series),
             web.get("/v1/userinfo", google.userinfo),
             web.get("/v1/projects/{project}/secrets/{secret}/versions/{version}:access", google.secret),
             web.post("/_lab/hooks/{name}", own.hook),

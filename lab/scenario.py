@@ -279,11 +279,12 @@ class ScenarioFault(Part):
 
     `call` is `SERVICE.METHOD` as the journal writes it, `*` for any part: `scc.ListFindings`, `scc.Update*`,
     `gke.GetCluster`, `logging.ListLogEntries`, `kubernetes.get.pods`, `kubernetes.*`, `resourcemanager.*`,
-    `essentialcontacts.*`, `compute.*`, `secretmanager.Access`, `channel.Post`. `kind`: latency (answers after
-    `seconds`), hang (accepts and never answers), deny (403), quota (429), unavailable (503), not_found, empty_page (an
-    empty page with a next token, `times` times), reset (the connection is closed), drop_reply (the effect happens, the
-    reply is lost; never of a dry run), lie (an answer of the wrong form). `match` is a text that the request must hold
-    (a filter, a path); `after` lets that many calls through first; `times` is how many are hit, 0 for all.
+    `essentialcontacts.*`, `compute.*`, `secretmanager.Access`, `monitoring.ListTimeSeries`, `channel.Post`. `kind`:
+    latency (answers after `seconds`), hang (accepts and never answers), deny (403), quota (429), unavailable (503),
+    not_found, empty_page (an empty page with a next token, `times` times), reset (the connection is closed), drop_reply
+    (the effect happens, the reply is lost; never of a dry run), lie (an answer of the wrong form). `match` is a text
+    that the request must hold (a filter, a path); `after` lets that many calls through first; `times` is how many are
+    hit, 0 for all.
     """
 
     call: str
@@ -342,6 +343,10 @@ class Scenario(Part):
     secrets: dict[str, str] = Field(
         default_factory=dict,
         description="`projects/P/secrets/S` -> its text, in any version; `/_lab/hooks/NAME` becomes an address",
+    )
+    waiting: dict[str, int] = Field(
+        default_factory=dict,
+        description="`projects/P/subscriptions/S` -> how many messages wait there; another one has no count at all",
     )
     identities: tuple[ScenarioIdentity, ...] = Field(
         default=(), description="beside the investigator, who may read as deploy/rbac/ grants"

@@ -7,7 +7,7 @@ import fnmatch
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +32,11 @@ class Lab:
     scenario: Scenario
     notification: dict[str, Any] = field(default_factory=dict)
     """The notification that the lab is asked with: `{"finding": …, "resource": …}` in SCC v2's JSON."""
+    backlog: Callable[[str], int | None] | None = None
+    """How many messages wait in a subscription of the Pub/Sub beside it, None where it has none of that name.
+
+    Without one the scenario's `waiting` says so: Google's emulator tells no number.
+    """
     journal: list[dict[str, Any]] = field(default_factory=list)
     _hits: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -46,6 +51,10 @@ class Lab:
     def advance(self, by: timedelta) -> None:
         """Move the clock forward."""
         self._ahead += by
+
+    def waiting(self, subscription: str) -> int | None:
+        """How many messages wait in a subscription; None where nobody knows of one of that name."""
+        return self.backlog(subscription) if self.backlog else self.scenario.waiting.get(subscription)
 
     def at(self, when: str) -> datetime:
         """A time of the scenario, UTC."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,14 +22,16 @@ if TYPE_CHECKING:
     from responder.pipeline import Progress
     from responder.ports import World
 
-_SUBSCRIPTION: Final = re.compile(r"projects/[a-z0-9.:-]+/subscriptions/[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
 _SAY_EVERY: Final = 1.0
 
 dead_letters_app = typer.Typer(
     help=f"Messages that Pub/Sub gave up on, with rights of your own.\n\n{CODES}", no_args_is_help=True
 )
 
-Subscription = Annotated[str, typer.Option(metavar="NAME", help="of the dead-letter topic: projects/P/subscriptions/S")]
+Subscription = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="projects/P/subscriptions/S of the dead-letter topic, or RESPONDER_DEAD_LETTERS"),
+]
 
 
 # --- sweep and backfill -----------------------------------------------------------------------------------------------
@@ -108,7 +109,9 @@ def _counted(world: World, run: Callable[[World], Any]) -> Any:
 
 
 @dead_letters_app.command("list", help="Show what waits, and give it back: nothing is taken.")
-def list_dead_letters(subscription: Subscription, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+def list_dead_letters(
+    subscription: Subscription = "", limit: Annotated[int, typer.Option(min=1, max=1000)] = 20
+) -> None:
     """All are given back at the end: one that was given back before would be pulled again."""
     with said():
         letters = _letters(subscription)
@@ -125,7 +128,7 @@ def list_dead_letters(subscription: Subscription, limit: Annotated[int, typer.Op
 
 
 @dead_letters_app.command(help="Take each as if it had just been delivered; acknowledged once it is recorded.")
-def replay(subscription: Subscription, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+def replay(subscription: Subscription = "", limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """What fails is given back at the end, and the others go on."""
     with said():
         letters, world = _letters(subscription), _world()
@@ -163,10 +166,11 @@ def _replay(letters: DeadLetters, limit: int, left: list[DeadLetter]) -> int:
     return taken
 
 
-def _letters(subscription: str) -> DeadLetters:
-    from responder import wiring  # noqa: PLC0415 - `--help` must not load Google's clients
+def _letters(given: str) -> DeadLetters:
+    from responder import settings, wiring  # noqa: PLC0415 - `--help` must not load Google's clients
 
-    if not _SUBSCRIPTION.fullmatch(subscription):
+    subscription = given or settings.read_for_the_store(os.environ).dead_letters
+    if not settings.SUBSCRIPTION.fullmatch(subscription):
         stop(ExitCode.USAGE, "--subscription must be projects/PROJECT/subscriptions/NAME")
     return wiring.dead_letters(subscription)
 

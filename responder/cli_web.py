@@ -74,6 +74,8 @@ def _desk(chosen: Settings, port: int) -> Desk:
         actions=wiring.actions(chosen) if chosen.actions else None,
         policy=wiring.policy(chosen),
         summons=wiring.summons(chosen) if chosen.action_topic else None,
+        dead_letters=chosen.dead_letters,
+        backlog=wiring.backlog(chosen),
         hosts=frozenset() if is_proxied else frozenset(called),
         secure=is_proxied,
         console=chosen.console,

@@ -109,6 +109,11 @@ ROLES: Final[dict[str, Role]] = {
         bound="the service accounts in RESPONDER_COLLECTOR and RESPONDER_REMEDIATOR, never a project",
         changes="acts as the two",
     ),
+    "metrics": Role(
+        feature="review",
+        holder="the service account of the review service",
+        bound="the project of the dead-letter subscription: Cloud Monitoring grants nothing smaller",
+    ),
     "doctor": Role(
         feature="doctor",
         holder="a person, who runs `responder doctor`",
@@ -156,6 +161,7 @@ WHY: Final[dict[str, tuple[str, str]]] = {
     "secretmanager.versions.access": ("after 7", "the address of a channel"),
     "securitycenter.findingsecuritymarks.update": ("after 7", "verdict, outcome and review as marks of the finding"),
     "securitycenter.findingexternalsystems.update": ("after 7", "the record's id, status and link at the finding"),
+    "monitoring.timeSeries.list": ("review", "how many dead letters wait, on the page that tells what is wrong"),
     "pubsub.subscriptions.consume": ("by hand", "`responder dead-letters` lists and replays what was given up"),
     "datastore.entities.create": ("between", "a new document: a record, a finding, a review; a brake, an intent"),
     "datastore.entities.get": ("between", "reads and queries"),

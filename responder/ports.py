@@ -688,6 +688,14 @@ class Outbox(Protocol):
         """Send one, at least once; returns when it was taken."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How many messages of a subscription were not acknowledged at `at`, UTC: those that wait, and those handed out."""
+
+    count: int
+    at: datetime
+
+
 class Summons(Protocol):
     """Asks `act` to look at a record: the id of it, and nothing else, to the action topic."""
 

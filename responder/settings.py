@@ -16,6 +16,9 @@ _BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?:/[A-Za-z0-9._-]
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,63}@[a-z0-9.-]{1,190}\.gserviceaccount\.com")
 _FIRESTORE = re.compile(r"firestore:[a-z0-9.:-]+/(?:\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])")
 
+SUBSCRIPTION = re.compile(r"projects/([a-z0-9.:-]+)/subscriptions/([A-Za-z][A-Za-z0-9._~+%-]{2,254})")
+"""https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names; its project, and its own name."""
+
 _AUDIENCE = re.compile(
     r"/projects/[0-9]+/(?:(?:global|regions/[a-z0-9-]+)/backendServices/[0-9]+|locations/[a-z0-9-]+/services/[a-z0-9-]+)"
 )
@@ -50,6 +53,7 @@ class Settings:
     raw_readers: tuple[str, ...] = ()
     collector: str = ""
     remediator: str = ""
+    dead_letters: str = ""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -107,6 +111,13 @@ def _topic(name: str, text: str) -> str:
     # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
     if not _TOPIC.fullmatch(text):
         message = f"{name} is {text!r}: it must be projects/PROJECT/topics/TOPIC"
+        raise SettingsError(message)
+    return text
+
+
+def _subscription(name: str, text: str) -> str:
+    if not SUBSCRIPTION.fullmatch(text):
+        message = f"{name} is {text!r}: it must be projects/PROJECT/subscriptions/NAME"
         raise SettingsError(message)
     return text
 
@@ -221,4 +232,5 @@ _READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "RESPONDER_RAW_READERS": ("raw_readers", _people),
     "RESPONDER_COLLECTOR": ("collector", _account),
     "RESPONDER_REMEDIATOR": ("remediator", _account),
+    "RESPONDER_DEAD_LETTERS": ("dead_letters", _subscription),
 }

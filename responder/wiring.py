@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from responder.live.iap import Iap
     from responder.notices.config import ChannelConfig
     from responder.ports import Access, Acting, Actions, Brake, Clock, Kubernetes, Records, Summons, Telling, World
+    from responder.recent import Recent
     from responder.settings import Settings
     from responder.triage import Tuning
 
@@ -236,6 +237,16 @@ def proxy(audience: str) -> Iap:
     return Iap(audience, GoogleKeys())
 
 
+def backlog(settings: Settings) -> Recent[Any] | None:
+    """What tells how many dead letters wait (`ports.Backlog`), for the review page; None where none are named."""
+    from responder.recent import Recent  # noqa: PLC0415 - pydantic only once it is needed
+
+    if not settings.dead_letters:
+        return None
+    made = _Later(lambda: _monitoring(_Installed.google or _live()))
+    return Recent(lambda: made.backlog(settings.dead_letters, _Installed.now()), "Cloud Monitoring")
+
+
 def doctor(settings: Settings, projects: tuple[str, ...], namespaces: tuple[str, ...]) -> Case:
     """What `responder doctor` asks, as whoever runs it; the service accounts' own views are taken when needed."""
     from responder import permissions  # noqa: PLC0415 - imports every adapter
@@ -388,6 +399,12 @@ def _telling(google: Google, settings: Settings) -> Telling:
         channel=wrap("channel", channel_of),
         write_back=wrap("write_back", _Later(write_back)),
     )
+
+
+def _monitoring(google: Google) -> Any:
+    from responder.live.monitoring import Monitoring  # noqa: PLC0415 - for the review page alone
+
+    return Monitoring(google)
 
 
 def _rest(google: Google, name: str) -> Any:

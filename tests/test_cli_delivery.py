@@ -270,9 +270,10 @@ def test_a_letter_that_cannot_be_recorded_stays_there_and_the_others_go_on(here:
 def test_no_letters_are_said_to_be_none_and_a_wrong_name_is_refused(here: Ground) -> None:
     _, subscription = here.dead_topic()
     for command in ("list", "replay"):
-        done = here("dead-letters", command, "--subscription", subscription)
+        done = here("dead-letters", command, RESPONDER_DEAD_LETTERS=subscription)
         assert (done.returncode, done.stdout) == (0, "")
         assert "nothing came within" in done.stderr
     assert_refused(here("dead-letters", "list", "--subscription", "dead"), ExitCode.USAGE, "projects/PROJECT")
+    assert_refused(here("dead-letters", "list"), ExitCode.USAGE, "projects/PROJECT")
     nowhere = f"{PROJECT}/subscriptions/nowhere"
     assert_refused(here("dead-letters", "list", "--subscription", nowhere), ExitCode.FAILED, "not_found")

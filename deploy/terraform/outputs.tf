@@ -16,6 +16,7 @@ locals {
 
   personal = merge(
     { RESPONDER_SCC_PARENT = var.parent, RESPONDER_STORE = local.store },
+    { RESPONDER_DEAD_LETTERS = "projects/${var.project}/subscriptions/${google_pubsub_subscription.dead_letters.name}" },
     { for key, path in { POLICY = var.policy_file, NOTICES = var.notices_file, TRIAGE = var.triage_file } : "RESPONDER_${key}" => abspath(path) if path != "" },
     { for topic in google_pubsub_topic.actions : "RESPONDER_ACTION_TOPIC" => "projects/${var.project}/topics/${topic.name}" },
     { for one in google_firestore_database.actions : "RESPONDER_ACTIONS" => "firestore:${var.project}/${one.name}" },

@@ -57,6 +57,7 @@ resource "google_cloud_run_v2_service" "review" {
           {
             RESPONDER_SCC_PARENT   = var.parent
             RESPONDER_STORE        = local.store
+            RESPONDER_DEAD_LETTERS = "projects/${var.project}/subscriptions/${google_pubsub_subscription.dead_letters.name}"
             RESPONDER_IAP_AUDIENCE = "/projects/${data.google_project.this.number}/locations/${var.region}/services/${var.name}-review"
           },
           { for key, people in local.review_people : "RESPONDER_${upper(key)}" => join(",", people) if length(people) > 0 },
@@ -92,6 +93,23 @@ resource "google_cloud_run_v2_service" "review" {
     }
   }
   depends_on = [google_project_service.apis, google_project_iam_member.records, google_project_iam_member.actions, google_secret_manager_secret_iam_member.files]
+}
+
+# How many dead letters wait: Cloud Monitoring grants nothing smaller than a project.
+resource "google_project_iam_custom_role" "metrics" {
+  for_each    = local.review
+  project     = var.project
+  role_id     = "${local.role_id}Metrics"
+  title       = local.role.metrics.title
+  description = local.role.metrics.description
+  permissions = local.role.metrics.includedPermissions
+}
+
+resource "google_project_iam_member" "metrics" {
+  for_each = local.review
+  project  = var.project
+  role     = google_project_iam_custom_role.metrics[each.key].name
+  member   = google_service_account.review[each.key].member
 }
 
 # IAP lets the named through, and calls the service as its own agent.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from responder.doctor import beside, clusters, delivery, detector, door, functions, own, review, rights
+from responder.doctor import beside, clusters, delivery, detector, door, functions, own, review, rights, waiting
 from responder.doctor.deployed import Deployed, with_settings
 from responder.doctor.facts import NotificationConfig, Subscription
 from responder.doctor.lines import Check, Line
@@ -120,6 +120,7 @@ def _page(case: Case, respond: Deployed, found: _Found) -> Iterator[Line]:
             continue
         yield from door.shut(case, one)
         yield from review.told(case, one, respond, found.act)
+        yield from waiting.counted(case, one)
         yield review.account(one, others)
         if email := one.service.account:
             seen = review.with_settings(case, one)

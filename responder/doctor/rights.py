@@ -123,6 +123,9 @@ def page(case: Case, account: str, home: str, acting: Settings, hands: Sequence[
         yield from has_not(case, account, acting.records_topic, publishes)
     if case.settings.action_topic:
         yield from _has(case, account, case.settings.action_topic, publishes)
+    if case.settings.dead_letters:
+        project = case.settings.dead_letters.split("/")[1]
+        yield from _has(case, account, f"projects/{project}", case.needs.permissions["metrics"])
     yield from _database(case, account, case.settings.store, wanted=True)
     if case.settings.actions:
         yield from _database(case, account, case.settings.actions, wanted=True)

@@ -1,4 +1,7 @@
-"""Whether it works: what was rejected, what is missing and why, the policy, the brake. Reads both stores."""
+"""Whether it works: what was rejected, given up, is missing and why, the policy, the brake.
+
+Reads both stores, and asks how many dead letters wait.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from starlette.responses import Response
 
 from responder import braking, log
 from responder.errors import StoreError
+from responder.evidence import Missing
 from responder.ports import Rejected
 from responder.web.desk import Desk
 from responder.web.render import page
@@ -19,6 +23,11 @@ from responder.web.render import page
 MOST: Final = 50
 """Rejected messages, and records to go on with, that are shown."""
 _GAPS: Final = "gaps."
+_UNSET: Final = Missing(
+    why="not_asked",
+    detail="no dead-letter subscription is named here",
+    mend="RESPONDER_DEAD_LETTERS=projects/PROJECT/subscriptions/NAME",
+)
 
 
 def health(request: Request, desk: Desk) -> Response:
@@ -35,6 +44,8 @@ def health(request: Request, desk: Desk) -> Response:
         waits=len(desk.records.due(now, MOST)),
         most=MOST,
         policy=desk.policy() if desk.policy else None,
+        letters=desk.backlog() if desk.backlog else _UNSET,
+        subscription=desk.dead_letters or "projects/PROJECT/subscriptions/NAME",
         **_second(desk),
     )
 

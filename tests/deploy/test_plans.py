@@ -130,10 +130,13 @@ def test_the_custom_roles_hold_exactly_what_the_code_declares(plans: dict[str, A
             "Reporter": "reporter",
             "Actor": "actor",
         }
+    if example == "everything":
+        names |= {"Metrics": "metrics"}
     assert held == {role: granted(name) for role, name in names.items()}
     if example in ACTING:  # which has everything; a tester is bound by hand, for the time of a test
         assert {path.stem for path in IAM.glob("*.yaml")} == {
-            "investigator", "doctor", "examiner", "tester", "collector", "remediator", "reader", *names.values()
+            "investigator", "doctor", "examiner", "tester", "collector", "remediator", "reader", "metrics",
+            *names.values(),
         }  # fmt: skip
 
 
@@ -307,6 +310,7 @@ def test_the_page_starts_with_the_environment_that_it_is_given(plans: dict[str, 
         "firestore:acme-sec/responder-records",
         "firestore:acme-sec/responder-actions",
     )
+    assert read.dead_letters == "projects/acme-sec/subscriptions/responder-dead-letters"
     assert page["template"][0]["encryption_key"]
     assert page["iap_enabled"] is True
 
@@ -335,6 +339,7 @@ BOUND = {
     "actions": ("google_project_iam_member", r'actions\["(\w+)"\]'),
     "notifier": ("google_secret_manager_secret_iam_member", r'webhooks\["[\w-]+/(\w+)"\]'),
     "reporter": ("google_organization_iam_member", r'reporters\["(\w+)"\]'),
+    "metrics": ("google_project_iam_member", r'metrics\["(\w+)"\]'),
     "actor": ("google_service_account_iam_member", r'(?:collector|remediator)\["(\w+)"\]'),
 }
 """Where each role of a service account is bound: the type, and the holder in the address."""

@@ -10,7 +10,7 @@ import pytest
 
 from lab.environment import ROOT
 from lab.terraform.core import Core
-from responder.doctor import door, functions
+from responder.doctor import door, functions, waiting
 from tests.deploy.plans import EXAMPLES, of, resources, texts
 
 EXAMPLE = ROOT / "deploy" / "terraform" / "examples"
@@ -86,7 +86,7 @@ def test_each_api_that_the_code_calls_is_switched_on_and_examined() -> None:
         "securitycenter",
     }
     on = set(re.findall(r'"([a-z]+)\.googleapis\.com"', MAIN))
-    examined = {one.removesuffix(".googleapis.com") for one in (*functions.APIS, door.API)}
+    examined = {one.removesuffix(".googleapis.com") for one in (*functions.APIS, door.API, waiting.API)}
     assert asked - on == set()
     assert asked - examined == set()
     assert examined - on == set()

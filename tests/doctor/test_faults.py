@@ -666,6 +666,19 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         told_the_page(RESPONDER_VIEWERS=None, RESPONDER_APPROVERS=None),
         "review.roles", "nobody has a role", "--update-env-vars=RESPONDER_VIEWERS=ADDRESS",
     ),
+    "the page counts another subscription's messages": (
+        told_the_page(RESPONDER_DEAD_LETTERS="projects/acme-sec/subscriptions/responder-respond"),
+        "review.dead-letters", "responder-respond, which takes no dead letters",
+        "--update-env-vars=RESPONDER_DEAD_LETTERS=projects/acme-sec/subscriptions/responder-dead",
+    ),
+    "the API of metrics is off": (
+        Planted(change={"/v1/projects/acme-sec/services:batchGet": {"services": {"10": {"state": "DISABLED"}}}}),
+        "review.dead-letters", "monitoring.googleapis.com is off", "gcloud services enable monitoring.googleapis.com",
+    ),
+    "the page may not count dead letters": (
+        Planted(withheld=({"account": REVIEW, "permission": "monitoring.timeSeries.list"},)),
+        "rights", f"{REVIEW} lacks monitoring.timeSeries.list (step review: how many dead letters wait", "custom role",
+    ),
     "the page runs as the investigator": (
         Planted(change=page(template={"serviceAccount": INVESTIGATOR})),
         "review.account", "the account of responder-respond", "--service-account=ACCOUNT",
@@ -845,6 +858,8 @@ def test_an_exec_that_no_log_would_have_is_advice() -> None:
     ("planted", "check", "detail", "mend"),
     [
         (Planted(change={SERVICES: {"services": {"0": None}}}), "review", "there is none", "docs/deploy.md"),
+        (told_the_page(RESPONDER_DEAD_LETTERS=None), "review.dead-letters", "cannot say how many",
+         "--update-env-vars=RESPONDER_DEAD_LETTERS=projects/acme-sec/subscriptions/responder-dead"),
         (Planted(change={LET_IN: {"bindings": []}}), "review.access", "lets nobody in",
          "gcloud beta iap web add-iam-policy-binding --project=acme-sec --resource-type=cloud-run --region="),
         (Planted(change=page(ingress="INGRESS_TRAFFIC_INTERNAL_ONLY")),

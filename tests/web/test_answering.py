@@ -213,13 +213,6 @@ def test_what_can_still_be_answered_stands_before_what_expired_today_and_no_olde
     ]  # fmt: skip
 
 
-def test_health_says_that_it_does_not_know_of_dead_letters_and_what_tells(case: Case) -> None:
-    text = Browser(case.desk()).get("/health").text
-    told = text.partition('id="dead"')[2].partition("</section>")[0]
-    assert "not known here" in told
-    assert "responder dead-letters list --subscription" in told
-
-
 def test_gaps_are_told_by_reason_most_first() -> None:
     counted = {"gaps.pod.denied": 2, "gaps.pod_log.quota": 3, "gaps.node.quota": 1, "received": 9, "gaps.odd": 5}
     assert gaps(counted) == (("quota", 4, "pod_log 3, node 1"), ("denied", 2, "pod 2"))

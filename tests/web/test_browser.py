@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from responder import act
+from responder.evidence import Found
 from responder.policing import Policed
-from responder.ports import Rejected
+from responder.ports import Backlog, Rejected
 from responder.web import Desk
 from tests.scene import APPROVE, AUTO, POD, Scene, needs_kubelet, scene
 from tests.web.browsers import chromium, needed, served, watched
@@ -20,6 +21,7 @@ from tests.web.desks import ROLES, by_name
 
 pytestmark = [needed, pytest.mark.slow]
 LEAD = "lead@acme.example"
+DEAD = "projects/acme-sec/subscriptions/responder-dead-letters"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}}
 WIDE = """[...document.querySelectorAll('main *')].filter((one) => !one.closest('.scroll')
     && one.getBoundingClientRect().right > window.innerWidth).map((one) => one.outerHTML.slice(0, 120)).slice(0, 5)"""
@@ -55,6 +57,7 @@ def a_desk_over(here: Scene, port: int) -> Desk:
     return Desk(
         records=outside.records, actions=outside.act.actions, policy=Policed(str(here.folder / "policy.toml")),
         summons=Acting(here), door=by_name, roles=replace(ROLES, approvers=(LEAD,)), now=here.lab.now,
+        dead_letters=DEAD, backlog=lambda: Found(value=Backlog(count=3, at=here.lab.now()), source="Cloud Monitoring"),
         hosts=frozenset({f"127.0.0.1:{port}"}),
     )  # fmt: skip
 

@@ -107,6 +107,7 @@ run "the_review_page_is_behind_iap" {
     condition = { for one in google_cloud_run_v2_service.review["review"].template[0].containers[0].env : one.name => one.value } == {
       RESPONDER_SCC_PARENT   = "organizations/123456789012"
       RESPONDER_STORE        = "firestore:acme-sec/responder-records"
+      RESPONDER_DEAD_LETTERS = "projects/acme-sec/subscriptions/responder-dead-letters"
       RESPONDER_IAP_AUDIENCE = "/projects/1234567890/locations/europe-west1/services/responder-review"
       RESPONDER_VIEWERS      = "@acme.example"
       RESPONDER_APPROVERS    = "lead@acme.example"
@@ -117,6 +118,10 @@ run "the_review_page_is_behind_iap" {
   assert {
     condition     = google_cloud_run_v2_service.review["review"].template[0].volumes[0].secret[0].items[0].path == "policy.toml"
     error_message = "The page must have the policy."
+  }
+  assert {
+    condition     = [for one in google_project_iam_member.metrics : one.member] == [google_service_account.review["review"].member]
+    error_message = "The page alone may ask for metrics."
   }
   assert {
     condition     = google_cloud_run_v2_service.review["review"].iap_enabled
