@@ -35,6 +35,8 @@ _LOOK: Final = timedelta(seconds=20)
 """How long beyond the pod's grace its end is waited for; what is still there then is looked at by the next call."""
 _LAST: Final = timedelta(days=7)
 """How long after the request it is asked what became of the pod: a cluster that nobody reaches will not tell."""
+TAKEN: Final = "our request was taken"
+NOT_KNOWN: Final = "whether our request or somebody else ended it is not known"
 GONE: Final[frozenset[OutcomeKind]] = frozenset({"deleted", "replaced"})
 
 
@@ -60,10 +62,11 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
             return seen(world, acting, claim, record, done)
         return _refused(world, acting, claim, record, error)
     sent_at = world.now()
-    mine = acting.actions.send(key, sent_at)
+    mine, taken = acting.actions.send(key, sent_at), False
     if mine:
         try:
             _call(remover.evict if record.decision.method == "evict" else remover.delete, record)
+            taken = True
         except Refused as error:
             if error.retry:
                 return _put_off(world, acting, claim, record, error, sent_at)
@@ -71,7 +74,7 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
         except Unconfirmed:
             world.records.count("act.unconfirmed")
     # Where another record of this pod was faster, what became of it is looked at all the same.
-    return seen(world, acting, claim, record, _there(acting, key), mine=mine)
+    return seen(world, acting, claim, record, _there(acting, key), mine=mine, taken=taken)
 
 
 class _NotNowError(Exception):
@@ -137,11 +140,21 @@ def _intent(record: Record, now: datetime) -> Intent:
     )
 
 
-def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Intended, *, mine: bool = False) -> Record:
+def seen(
+    world: World,
+    acting: Acting,
+    claim: Claim,
+    record: Record,
+    done: Intended,
+    *,
+    mine: bool = False,
+    taken: bool = False,
+) -> Record:
     """The request may have left: look, and say what is there. It is never sent again.
 
-    `mine`: this worker sent it. Another one's may leave yet, however dead it seems. Once the pod is gone, what came in
-    its place is looked at: at once, and at the end of the watch.
+    `mine`: this worker sent it. Another one's may leave yet, however dead it seems. `taken`: and was told that it was
+    taken; else somebody else may have ended a pod that is gone, and that is said. Once it is gone, what came in its
+    place is looked at: at once, and at the end of the watch.
     """
     try:
         kube = world.connect(access(world, record))
@@ -154,11 +167,18 @@ def seen(world: World, acting: Acting, claim: Claim, record: Record, done: Inten
         outcome = _settled(record, done, world.now())
     else:
         outcome = _looked(world, acting, kube, record, done, mine=mine)
+        outcome = _whose(outcome, is_ours=taken or any(step.endswith(TAKEN) for step in done.steps))
         acting.actions.settle(done.intent.key, outcome.kind, outcome.detail, world.now())
         world.records.count(f"act.{outcome.kind}")
     if outcome.kind not in GONE:
         return _looked_again(world, acting, claim, record, outcome, done)
     return _watched(world, acting, claim, told(acting, record, outcome, done), kube, done)
+
+
+def _whose(outcome: Outcome, *, is_ours: bool) -> Outcome:
+    """The outcome, with a word of who did it: the next look at a pod that is marked has no answer of its own."""
+    word = {("terminating", True): TAKEN, ("deleted", False): NOT_KNOWN}.get((outcome.kind, is_ours))
+    return outcome.model_copy(update={"detail": f"{outcome.detail}; {word}"}) if word else outcome
 
 
 def _looked(world: World, acting: Acting, kube: Kubernetes, record: Record, done: Intended, *, mine: bool) -> Outcome:

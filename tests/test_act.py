@@ -12,7 +12,7 @@ import pytest
 
 from lab.rbac import COLLECTOR
 from lab.scenario import load
-from responder import act, pipeline
+from responder import act, pipeline, removing
 from responder.capture import custody
 from responder.errors import Unanswered
 from responder.evidence import Project
@@ -324,8 +324,15 @@ def test_a_lost_reply_is_looked_after_and_not_sent_again(tmp_path: Path) -> None
     with scene(tmp_path, AUTO, changes=fault("drop_reply", times=1)) as here:
         done = here.act()
         assert done.outcome.kind == "deleted"
-        here.act()
+        assert done.outcome.detail.endswith(removing.NOT_KNOWN)
+        assert here.act().outcome.detail.endswith(removing.NOT_KNOWN)
         assert len(here.deletes()) == 1
+
+
+def test_a_request_that_was_taken_leaves_no_doubt_of_who_ended_the_pod(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        assert removing.NOT_KNOWN not in here.act().outcome.detail
+        assert removing.NOT_KNOWN not in here.act().outcome.detail
 
 
 def test_a_right_that_is_missing_is_told_with_its_mend_and_nothing_was_done(tmp_path: Path) -> None:
@@ -396,7 +403,8 @@ def test_a_pod_that_a_finalizer_holds_is_terminating_and_looked_at_again(tmp_pat
         done = here.act()
         assert (done.outcome.kind, done.provenance.act) == ("terminating", "wanted")
         here.lab.advance(timedelta(minutes=3))
-        assert here.act().outcome.kind == "deleted"
+        done = here.act()
+        assert (done.outcome.kind, removing.NOT_KNOWN in done.outcome.detail) == ("deleted", False)
         assert here.deletes() == [here.uid]
 
 

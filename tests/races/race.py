@@ -14,6 +14,7 @@ from responder import act
 from responder.errors import ResponderError
 from responder.ports import Brake
 from responder.record import Record
+from responder.removing import NOT_KNOWN
 from tests.races.script import Killed, Worker, around
 from tests.scene import AUTO, SCENARIOS, Scene, scene
 
@@ -43,13 +44,14 @@ class Told:
     def _rules(self) -> tuple[tuple[bool, str], ...]:
         outcome, ended = self.record.outcome.kind, self.deletes
         acted = [action.uid for action in self.record.actions]
+        is_claimed = outcome == "deleted" and NOT_KNOWN not in self.record.outcome.detail
         is_open = self.record.provenance.act != "done" and outcome != "terminating"
         return (
             (any(uid != self.uid for uid in ended), f"another pod was ended: {ended}"),
             (any(not line.endswith(self.uid) for line in self.requests), f"another pod was asked for: {self.requests}"),
             (max(len(self.requests), len(ended)) > 1, f"asked {self.requests}, ended {ended}"),
             (bool(ended) and outcome not in _ENDED, f"the pod was ended, and the record says {outcome}"),
-            (outcome == "deleted" and not ended, "the record says deleted, and nothing was"),
+            (is_claimed and not ended, "the record says deleted by our request, and nothing was"),
             (is_open, f"it never came to an end: {self.record.provenance.act}, {outcome}"),
             (bool(ended) and acted != [self.uid], f"the pod was ended, and the record's actions are {acted}"),
         )
