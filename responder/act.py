@@ -14,7 +14,7 @@ from typing import Final
 
 from responder import braking, confirming, log, pipeline, removing
 from responder.capture import custody, seizing
-from responder.compose import Material, added, policy_of
+from responder.compose import Material, counted, policy_of
 from responder.decision import Situation, binding, decide, may_enter
 from responder.errors import Busy, StoreError, Unanswered
 from responder.evidence import Found
@@ -122,7 +122,6 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
             *confirming.others(old.provenance.errors, groups),
             *confirming.doubts(groups),
         ),
-        redactions=old.redactions,
         # What joined since respond read it is respond's to read: it is not called read here.
         read=old.provenance.read,
         previous=old.provenance.previous,
@@ -157,10 +156,9 @@ def _captured(world: World, acting: Acting, record: Record, material: Material) 
     # A path is read where SCC's own words name it, and for no message's sake.
     theirs = tuple(one for one in material.findings if one.confirmed == "yes")
     taken = seizing.seize(collector, acting, record, theirs, pod.value, now=world.now)
-    capture, artifacts, secrets = taken
+    capture, artifacts, _ = taken
     world.records.count("captured" if any(one.status == "captured" for one in artifacts) else "capture.impossible")
-    redactions = added(record.redactions, secrets)
-    return record.model_copy(update={"capture": capture, "artifacts": artifacts, "redactions": redactions})
+    return counted(record.model_copy(update={"capture": capture, "artifacts": artifacts}))
 
 
 # --- decide -----------------------------------------------------------------------------------------------------------

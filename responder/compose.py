@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ from responder.record import (
     Traits,
 )
 from responder.record import WINDOW as RECORD_WINDOW
-from responder.redact import Redactor
+from responder.redact import TAKEN_OUT, Redactor
 from responder.runbook.captured import captured
 from responder.settings import Settings
 from responder.timeline import acts, closed, timeline
@@ -65,7 +66,6 @@ class Material(NamedTuple):
     rounds: tuple[Round, ...]
     read: int
     errors: tuple[str, ...] = ()
-    redactions: Redactions = Redactions()
     previous: str = ""
     old: Record | None = None
 
@@ -86,7 +86,7 @@ def compose(
     tuning: Tuning = NONE,
     policy: Policy = NO_POLICY,
 ) -> Record:
-    """The record of the material at stage `gathered`; `redactions` of an earlier save are added to."""
+    """The record of the material at stage `gathered`."""
     record = _investigated(material, settings, precedents, tuning)
     project = policy.of_subject(record.provenance.subject)
     wanted = project is not None and (project.capture or project.remediate in {"approve", "auto"})
@@ -121,7 +121,7 @@ def _investigated(material: Material, settings: Settings, precedents: Precedents
     traits = traits_of(case)
     triage = judge(replace(case, history=precedents(traits), artifacts=artifacts), tuning=tuning)
     actions = plan(triage, finding, material.target, evidence, sheet.commands, sheet.links, whose.contacts)
-    return Record(
+    record = Record(
         id=material.id,
         findings=findings,
         evidence=evidence,
@@ -139,8 +139,8 @@ def _investigated(material: Material, settings: Settings, precedents: Precedents
         actions=old.actions if old else (),
         notices=old.notices if old else (),
         provenance=_provenance(material, evidence, traits),
-        redactions=added(material.redactions, redactor.counts),
     )
+    return counted(record)
 
 
 def _entered(steps: tuple[Step, ...], old: Record | None) -> tuple[Step, ...]:
@@ -325,9 +325,11 @@ def _problems(finding: Finding) -> tuple[str, ...]:
     return (*finding.problems, *told)
 
 
-def added(old: Redactions, counts: dict[str, int]) -> Redactions:
-    """The count with what was taken out since."""
-    classes = dict(old.classes)
-    for name, count in counts.items():
-        classes[name] = classes.get(name, 0) + count
-    return Redactions(count=sum(classes.values()), classes=classes)
+def counted(record: Record) -> Record:
+    """The record with the places of it where a secret was taken out, as they are now: no round is counted twice.
+
+    Only what was read is looked at; commands, steps and the like say it again.
+    """
+    read = record.model_dump_json(include={"findings", "evidence", "capture", "artifacts"})
+    classes = dict(sorted(Counter(TAKEN_OUT.findall(read)).items()))
+    return record.model_copy(update={"redactions": Redactions(count=sum(classes.values()), classes=classes)})

@@ -22,7 +22,7 @@ from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
 from responder.policy import Policy
 from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
-from responder.record import Record, Redactions, Round, RoundKind, Traits
+from responder.record import Record, Round, RoundKind, Traits
 from responder.triage import NONE, telling
 
 _MARGIN: Final = timedelta(seconds=30)
@@ -376,7 +376,6 @@ def _gather(
         started=old.provenance.started if old else started,
         rounds=_after(old.provenance.rounds if old else (), this),
         errors=(*doubts(found.groups), *_folded(found)),
-        redactions=old.redactions if old else Redactions(),
         read=found.seen,
         previous=old.provenance.previous if old else world.records.previous(claim.record_id),
         old=old,

@@ -498,7 +498,10 @@ class Provenance(Model):
 
 
 class Redactions(Model):
-    """How many secrets were taken out of this record, by class of detector. The text itself is nowhere."""
+    """In how many places of findings, evidence and what was captured a secret was taken out, by class of detector.
+
+    One secret may have stood in several. The text itself is nowhere.
+    """
 
     count: int = 0
     classes: dict[str, int] = Field(default_factory=dict)

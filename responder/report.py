@@ -310,7 +310,7 @@ def _ending(record: Record) -> list[str]:
         *(f"- {label}: {_plain(text)}" for label, text in notices(record)),
         f"- record {record.id}, revision {provenance.revision}, {provenance.stage}",
         *([f"- before it, of the same container: record {provenance.previous}"] if provenance.previous else []),
-        f"- secrets taken out: {record.redactions.count}",
+        f"- places where secrets were taken out: {record.redactions.count}",
         "",
     ]
 

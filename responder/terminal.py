@@ -316,4 +316,4 @@ def _ending(page: _Page, record: Record) -> None:
 def _redacted(record: Record) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(record.redactions.classes.items()))
     count = record.redactions.count
-    return f"{count} secret{'' if count == 1 else 's'} taken out" + (f" ({kinds})" if kinds else "")
+    return f"secrets taken out in {count} place{'' if count == 1 else 's'}" + (f" ({kinds})" if kinds else "")

@@ -503,6 +503,22 @@ def test_a_secret_in_the_path_of_a_captured_file_is_neither_in_the_record_nor_in
         assert secret.encode() not in manifest
 
 
+@needs_kubelet
+def test_a_secret_in_the_name_of_what_was_captured_is_counted_and_no_round_counts_it_again(tmp_path: Path) -> None:
+    path = f"/tmp/ghp_{'a1B2c3D4e5F6' * 3}.h"
+    told = json.loads((SCENARIOS / "attack-web-pod.notification.json").read_bytes())
+    told["finding"]["processes"][0]["args"].append(path)
+    with scene(tmp_path, AUTO | {"capture": "true"}, changes=with_file(path), told=told) as here:
+        before = here.record.redactions
+        done = here.act()
+        assert [one.status for one in done.artifacts if one.path == "/tmp/[redacted:github-token].h"] == ["captured"]
+        assert done.redactions.count > before.count > 0
+        here.lab.advance(timedelta(minutes=16))
+        pipeline.sweep(here.world)
+        assert "look" in {one.kind for one in here.record.provenance.rounds}
+        assert here.record.redactions == done.redactions
+
+
 def test_a_summons_just_before_the_sweep_takes_no_look_away(tmp_path: Path) -> None:
     with scene(tmp_path, APPROVE) as here:
         here.lab.advance(here.record.provenance.window_start + timedelta(minutes=15, seconds=5) - here.lab.now())

@@ -502,3 +502,21 @@ def test_what_a_finding_told_before_is_shown_once_and_without_its_secret(
     (group,) = loaded(records, record_id).findings
     assert [process.args[-1] for process in group.processes] == ["a.c", "b.c"]
     assert "hunter2" not in loaded(records, record_id).model_dump_json()
+
+
+def test_looking_again_at_the_same_texts_takes_out_no_more_secrets(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    process = replace(finding.processes[0], args=("deploy", "--password", "hunter2-canary", "--token=s3cr3t-canary"))
+    told = replace(finding, processes=(process,))
+    outside, _ = world(told, records, now=watch)
+    (record_id,) = pipeline.respond(outside, told, delivery())
+    first = loaded(records, record_id).redactions
+    for minutes in (16, 50):
+        watch.tick(minutes=minutes)
+        pipeline.sweep(outside)
+    record = loaded(records, record_id)
+    assert [one.kind for one in record.provenance.rounds] == ["first", "look", "look"]
+    assert record.redactions == first
+    assert (first.count, first.classes) == (2, {"named": 1, "option": 1})
+    assert "canary" not in record.model_dump_json()

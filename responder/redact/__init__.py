@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 LIMIT: Final = 16_384
 """Characters of one text that are looked at; the rest is dropped, since what was not looked at must not be shown."""
 
+TAKEN_OUT: Final = re.compile(r"\[redacted:([a-z0-9-]+)\]")
+"""What stands in the place of a secret; its class."""
+
 F = TypeVar("F", bound=Finding)
 _Take = Callable[[str, str], str]
 
