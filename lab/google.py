@@ -98,12 +98,14 @@ class LabGoogle:
     def http(self) -> requests.Session:
         """A session with the lab's token."""
         import requests  # noqa: PLC0415 - heavy
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - heavy
+
+        from responder.live._timely import adapter  # noqa: PLC0415 - heavy
+        from responder.live.google import ANSWER_SECONDS  # noqa: PLC0415 - heavy
 
         session = requests.Session()
         session.trust_env = False
         session.max_redirects = 0
-        session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=200))
+        session.mount("http://", adapter(ANSWER_SECONDS, pool_connections=4, pool_maxsize=200))
         session.headers["Authorization"] = f"Bearer {self.token()}"
         return session
 

@@ -34,6 +34,8 @@ _TOKEN_SECONDS: Final = 10.0
 _ORIGINS: Final = {"slack": "https://hooks.slack.com", "chat": "https://chat.googleapis.com"}
 _AS_SECONDS: Final = 600
 _ACT_AS: Final = "roles/iam.serviceAccountTokenCreator on that service account"
+ANSWER_SECONDS: Final = 20.0
+"""An answer over REST may take so long, head and body."""
 _POOL: Final = 200
 """Connections that are kept for each host: two calls of a hundred findings at once."""
 
@@ -269,11 +271,11 @@ def _plain_session() -> requests.Session:
 
 def _closed(session: Any) -> Any:
     """The session without proxies and credentials of the environment, without redirects, with a pool of its own."""
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - heavy
-
     from responder.live._retries import once_more  # noqa: PLC0415 - heavy
+    from responder.live._timely import adapter  # noqa: PLC0415 - heavy
 
     session.trust_env = False
     session.max_redirects = 0
-    session.mount("https://", HTTPAdapter(pool_connections=8, pool_maxsize=_POOL, max_retries=once_more()))
+    how = {"pool_connections": 8, "pool_maxsize": _POOL, "max_retries": once_more()}
+    session.mount("https://", adapter(ANSWER_SECONDS, **how))
     return session

@@ -10,7 +10,6 @@ import json
 import re
 import ssl
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from responder.evidence import KubeEvent, Namespace, Node, OwnerRef, Pod, Worklo
 from responder.live import _objects, _reply
 from responder.live._errors import Asking
 from responder.live._retries import once_more
+from responder.live._timely import pools
 from responder.live.google import Address
 
 _T = TypeVar("_T")
@@ -86,12 +86,12 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 class Cluster:
     """One control plane. `token` is asked for each call, so that it may be renewed meanwhile.
 
-    `body_seconds` is how long one answer may take to arrive, beside the timeouts of connecting and of each packet.
+    `answer_seconds` is how long one answer may take to arrive, beside the timeouts of connecting and of each packet.
     """
 
-    def __init__(self, address: Address, token: Callable[[], str], *, body_seconds: float = 20.0) -> None:
+    def __init__(self, address: Address, token: Callable[[], str], *, answer_seconds: float = 20.0) -> None:
         self._address = address
-        self._body_seconds = body_seconds
+        self._answer_seconds = answer_seconds
         self._token = token
         self._guard = threading.Lock()
         self._made: RESTClientObject | None = None
@@ -252,7 +252,7 @@ class Cluster:
             client: Any = self._client()  # the package is typed, this method of it is not
             reply = client.request("GET", url, headers=headers, _request_timeout=_TIMEOUT).response
             with closing(reply):  # a connection whose body was read to its end has been given back by then
-                body = _body(reply, asking, self._body_seconds)
+                body = _body(reply, asking)
             if reply.status != _OK:
                 raise asking.status(reply.status)
             document = json.loads(body)
@@ -263,11 +263,11 @@ class Cluster:
     def _client(self) -> RESTClientObject:
         with self._guard:
             if self._made is None:
-                self._made = _client(self._address)
+                self._made = _client(self._address, self._answer_seconds)
             return self._made
 
 
-def _client(address: Address) -> RESTClientObject:
+def _client(address: Address, seconds: float) -> RESTClientObject:
     configuration = Configuration(host=address.url)
     configuration.proxy = None  # it was taken from the environment
     configuration.connection_pool_maxsize = _CONNECTIONS
@@ -275,6 +275,7 @@ def _client(address: Address) -> RESTClientObject:
     client = RESTClientObject(configuration)
     # One context for all connections: without it each new one reads and parses the CAs again.
     client.pool_manager.connection_pool_kw["ssl_context"] = tls(address.ca_pem)
+    client.pool_manager.pool_classes_by_scheme = pools(seconds)
     return client
 
 
@@ -286,9 +287,8 @@ def tls(ca_pem: str) -> ssl.SSLContext:
     return context
 
 
-def _body(reply: Any, asking: Asking, seconds: float) -> bytes:
-    """The body, as long as it is neither endless nor endlessly slow: the read timeout alone is per packet."""
-    until = time.monotonic() + seconds
+def _body(reply: Any, asking: Asking) -> bytes:
+    """The body, as long as it is not endless."""
     parts: list[bytes] = []
     size = 0
     # read1: what has come. read(n) and stream(n) wait until n bytes are there.
@@ -297,8 +297,6 @@ def _body(reply: Any, asking: Asking, seconds: float) -> bytes:
         size += len(part)
         if size > _BODY_BYTES:
             raise asking.broken(f"the answer is larger than {_BODY_BYTES} bytes")
-        if time.monotonic() > until:
-            raise asking.late()
     return b"".join(parts)
 
 

@@ -27,6 +27,7 @@ from urllib3.exceptions import HTTPError
 from responder import __version__, names
 from responder.errors import PASSING, Refused, Unanswered, Unconfirmed
 from responder.live import _errors, _reply
+from responder.live._timely import response
 from responder.live.google import Address
 from responder.live.kubernetes import CONNECTING, Rule, tls
 from responder.record import Method
@@ -52,7 +53,7 @@ _BUDGET: Final = re.compile(r"The disruption budget (\S{1,253}) needs (\d{1,9}) 
 class Deleter:
     """One control plane, as the remediator. `token` is asked for each call, so that it may be renewed meanwhile.
 
-    `answer_seconds` is how long one read of the answer may wait; admission webhooks are called within it.
+    `answer_seconds` is how long the answer may take to come; admission webhooks are called within it.
     """
 
     def __init__(self, address: Address, token: Callable[[], str], *, answer_seconds: float = 15.0) -> None:
@@ -133,14 +134,16 @@ class Deleter:
         with self._guard:
             self._context = self._context or tls(self._address.ca_pem)
         client.pool_manager.connection_pool_kw["ssl_context"] = self._context
-        client.pool_manager.pool_classes_by_scheme = {"https": _noting(left)}
+        client.pool_manager.pool_classes_by_scheme = {"https": _noting(left, self._timeout[1])}
         return client
 
 
-def _noting(left: threading.Event) -> type[HTTPSConnectionPool]:
+def _noting(left: threading.Event, seconds: float) -> type[HTTPSConnectionPool]:
     """Connections that say when the first byte of a request leaves: the handshake is over by then."""
 
     class Connection(HTTPSConnection):
+        response_class = response(seconds)
+
         def send(self, data: Any) -> None:
             left.set()
             super().send(data)

@@ -33,6 +33,8 @@ ROLE: Final = "notifier"
 """Granted on each secret that holds an address, never on a project."""
 
 _TIMEOUT: Final = (3.05, 10.0)  # seconds to connect, seconds between two bytes
+_ANSWER_SECONDS: Final = 15.0
+"""An answer's head may take so long, however it comes."""
 _KEPT_SECONDS: Final = 600.0
 """How long an address is used before it is read anew: a secret may get a new version."""
 _PATH: Final = re.compile(r"/[A-Za-z0-9/_.~-]{10,500}")
@@ -172,10 +174,12 @@ class _Quiet(logging.Filter):
 def _bare_session() -> Any:
     """A session that carries nothing of ours, and sends each request once."""
     import requests  # noqa: PLC0415 - heavy
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - heavy
+
+    from responder.live._timely import adapter  # noqa: PLC0415 - heavy
 
     session = requests.Session()
     session.trust_env = False
     session.max_redirects = 0
-    session.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=8, max_retries=0))
+    for scheme in ("https://", "http://"):  # the second is a stand-in's: `_check` lets nothing else through
+        session.mount(scheme, adapter(_ANSWER_SECONDS, pool_connections=4, pool_maxsize=8, max_retries=0))
     return session

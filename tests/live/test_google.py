@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.oauth2 import credentials as oauth2
 
-from responder.errors import Unanswered
+from lab.tls import Authority
+from responder.errors import PASSING, Unanswered
 from responder.live import google as google_module
+from responder.live._errors import Asking
 from responder.live.google import Address, LiveGoogle
 from responder.ports import Access
 from tests.live.shop import CLUSTER
@@ -177,3 +182,31 @@ def test_an_account_that_may_not_be_taken_is_a_reason_and_the_reply_is_not_shown
         google.token()
     assert error.value.why == "denied"
     assert "theirs" not in str(error.value)
+
+
+def test_an_answer_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google_module, "ANSWER_SECONDS", 0.5)
+    authority = Authority(tmp_path)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with contextlib.suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\nX-Wait: " + b"x" * 200:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.02)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = authority.server([]).wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    session = Known(Renewing(expires_in=timedelta(hours=1))).http()
+    session.verify = str(authority.file)
+    started = time.monotonic()
+    with pytest.raises(Unanswered) as given_up, Asking("it", mend=""):
+        session.get(f"https://127.0.0.1:{server.server_port}/", timeout=(3, 10))
+    assert given_up.value.why in PASSING
+    assert time.monotonic() - started < 3
+    server.shutdown()
+    server.server_close()

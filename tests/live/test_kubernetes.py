@@ -284,7 +284,20 @@ def test_an_answer_that_drips_is_given_up(tmp_path: Path) -> None:
             time.sleep(0.02)
 
     with hostile(tmp_path, dripping) as (address, _):
-        told = refused(lambda: Cluster(address, lambda: TOKEN, body_seconds=0.2).pod("shop", "web"))
+        told = refused(lambda: Cluster(address, lambda: TOKEN, answer_seconds=0.2).pod("shop", "web"))
+    assert told.why == "timeout"
+
+
+def test_an_answer_whose_head_drips_is_given_up(tmp_path: Path) -> None:
+    def dripping(handler: BaseHTTPRequestHandler) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nX-Wait: " + b"x" * 200:
+            handler.wfile.write(bytes([byte]))
+            time.sleep(0.02)
+
+    with hostile(tmp_path, dripping) as (address, _):
+        started = time.monotonic()
+        told = refused(lambda: Cluster(address, lambda: TOKEN, answer_seconds=0.2).pod("shop", "web"))
+        assert time.monotonic() - started < 2
     assert told.why == "timeout"
 
 

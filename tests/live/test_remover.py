@@ -226,6 +226,20 @@ def test_a_reply_that_does_not_come_in_time_is_unconfirmed_and_not_asked_for_aga
         assert len(server.seen) == 1
 
 
+def test_a_reply_that_comes_a_byte_at_a_time_is_unconfirmed_and_not_asked_for_again(tmp_path: Path) -> None:
+    def dripping(handler: BaseHTTPRequestHandler) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nX-Wait: " + b"x" * 200:
+            handler.wfile.write(bytes([byte]))
+            time.sleep(0.03)
+
+    with serving(tmp_path, dripping) as server:
+        started = time.monotonic()
+        with pytest.raises(Unconfirmed, match="no answer in time"):
+            server.deleter.delete("shop", "web-1", **GIVEN)
+        assert time.monotonic() - started < 3
+        assert len(server.seen) == 1
+
+
 @pytest.mark.parametrize("code", [408, 500, 502, 503, 504])
 def test_an_answer_that_says_nothing_of_the_effect_is_unconfirmed_and_not_asked_for_again(
     tmp_path: Path, code: int

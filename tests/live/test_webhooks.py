@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import logging
@@ -254,6 +255,31 @@ def answering(status: int, headers: dict[str, str], size: int = 0) -> Iterator[t
         thread.join()
 
 
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server whose answer comes a byte at a time, and has no end."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with contextlib.suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\nX-Wait: " + b"x" * 200:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.02)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def elsewhere(origin: str) -> Any:
     config: ChannelConfig = channel(webhook="env:HOOK")
     return Webhooks(Elsewhere(origin), {"HOOK": f"{origin}/services/{KEY}"})(config)  # type: ignore[arg-type]  # the three methods that are used
@@ -303,6 +329,16 @@ def test_a_channel_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatc
             elsewhere(f"http://127.0.0.1:{silent.getsockname()[1]}").send(BODY, thread="a")
     assert failed.value.why == "timeout"
     assert time.monotonic() - started < 3
+
+
+def test_a_channel_that_answers_a_byte_at_a_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "_ANSWER_SECONDS", 0.5)
+    with dripping() as origin:
+        started = time.monotonic()
+        with pytest.raises(Unanswered) as failed:
+            elsewhere(origin).send(BODY, thread="a")
+        assert time.monotonic() - started < 3
+    assert failed.value.why == "timeout"
 
 
 def test_any_text_of_a_card_survives_the_wire(shop: tuple[Running, LabGoogle]) -> None:
