@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -9,9 +10,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Final, TypeVar
 
 import grpc
+from aiohttp import web
 
 from lab.state import FaultError
 
@@ -37,6 +40,21 @@ class Dropped(Exception):  # noqa: N818 - a statement about the connection
     """The connection must be closed without an answer."""
 
 
+class Dripping(Exception):  # noqa: N818 - a statement about the answer
+    """An answer must begin, and never end."""
+
+
+async def drip(request: web.Request) -> web.Response:
+    """A byte a second, until whoever asked has left."""
+    transport = request.transport
+    for byte in chain(b"HTTP/1.1 200 OK\r\nX-Wait: ", repeat(ord("x"))):
+        if transport is None or transport.is_closing():
+            break
+        transport.write(bytes([byte]))
+        await asyncio.sleep(1.0)
+    return web.Response()
+
+
 def fail(fault: FaultError, *, denied: str, missing: str, quota: str) -> Exception:
     """The planned fault in Google's words, to be raised; `empty_page` is not for here."""
     match fault.kind:
@@ -51,10 +69,8 @@ def fail(fault: FaultError, *, denied: str, missing: str, quota: str) -> Excepti
             return ApiError(grpc.StatusCode.NOT_FOUND, missing)
         case "unavailable":
             return ApiError(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
-        case "lie":
-            return Lied()
-        case _:
-            return Dropped()
+        case kind:
+            return {"lie": Lied, "drip": Dripping}.get(kind, Dropped)()
 
 
 def permission(name: str, resource: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from lab import chaos, emulators, faults, holes, points, stored
+from lab import chaos, emulators, faults, holes, points, silence, stored
 from lab.bench import ground
 from lab.chaos import Plan, Say
 from lab.delivery import Topics, broker, topics
@@ -55,6 +55,8 @@ def e2e(*, seconds: float = 60.0) -> int:
             failed += points.points(store.of("points"), say, deaths=(2,))
         failed += holes.holes(stores[0].of("holes"), say)
         failed += holes.unheard(stores[0].of("unheard"), say)
+        failed += silence.untold(stores[0].of("untold"), say)
+        failed += silence.unended(stores[0].of("unended"), say)
         failed += faults.faults(stores[0].of("faults"), say)
         for store in stores:
             plan = Plan(

@@ -58,10 +58,25 @@ def not_started(program: str) -> Object:
     return {key: value for key, value in whole.items() if key not in {"kind", "apiVersion"}}
 
 
-async def serve(request: web.Request, inside: Inside, argv: list[str], *, stdin: bool) -> web.StreamResponse:
-    """Upgrade, run, answer. A shell with stdin and no `-c` is a session: each line is run as it comes."""
+async def _at_once() -> None:
+    """The command begins when the channel is open."""
+
+
+async def serve(
+    request: web.Request,
+    inside: Inside,
+    argv: list[str],
+    *,
+    stdin: bool,
+    opened: Callable[[], Awaitable[None]] = _at_once,
+) -> web.StreamResponse:
+    """Upgrade, run, answer. A shell with stdin and no `-c` is a session: each line is run as it comes.
+
+    `opened` is waited for once the channel is open, before the command begins.
+    """
 
     async def run(socket: web.WebSocketResponse) -> Object:
+        await opened()
         if stdin and argv[0].rpartition("/")[2] in _SHELLS and "-c" not in argv and inside.shell:
             return await _session(socket, inside, argv[0])
         given = b"".join([data async for data in _typed(socket)]) if stdin and _reads(argv) else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -9,8 +10,9 @@ import grpc
 import grpc.aio
 from google.cloud import container_v1, logging_v2, securitycenter_v2
 
-from lab.answers import GARBAGE, ApiError, Dropped, Lied
+from lab.answers import GARBAGE, ApiError, Dripping, Dropped, Lied
 from lab.google_apis import Services
+from lab.state import HANG_SECONDS
 
 _SCC_REQUEST: Final = securitycenter_v2.ListFindingsRequest.pb()
 _MARKS_REQUEST: Final = securitycenter_v2.UpdateSecurityMarksRequest.pb()
@@ -62,6 +64,8 @@ def _answering(method: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], 
             await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
         except Lied:
             return GARBAGE
+        except Dripping:
+            await asyncio.sleep(HANG_SECONDS)
 
     return answer
 

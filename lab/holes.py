@@ -1,37 +1,27 @@
 """Steps 1 to 4, the lab's side: `python -m lab holes`. Each service in turn accepts every call and never answers.
 
 The function must answer within its deadline and a little, with a record that is finished, partial, and says what is
-missing; and the threads that waited must end by themselves. Reads the store and the worker's number of threads.
+missing; and the threads that waited must end by themselves. What goes out meets the same in `silence`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fnmatch
-import http.client
-import json
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
-from lab import stored
-from lab.bench import ground
+from lab import silence, stored
 from lab.points import FIRST_POD, day_of
 from lab.pubsub import ACKNOWLEDGED
-from lab.scenario import Scenario, ScenarioFault
 from lab.server import Running, serve_lab
-from lab.serving import Function, function, post, push_body
-from lab.state import HANG_SECONDS, FaultError, Lab
+from lab.serving import Function, function
 from lab.stored import Store
 from lab.turmoil import finding, key_of, scenario
+from lab.waiting import SLACK, HoledLab, Say, back, posted, record_of, settled
 
-Say = Callable[[str], None]
 HOLES: Final[dict[str, tuple[str, ...]]] = {
     "scc": ("scc.*",),
     "gke": ("gke.*",),
@@ -45,31 +35,8 @@ HOLES: Final[dict[str, tuple[str, ...]]] = {
 _DENIED: Final = {"compute": ("kubernetes.get.nodes",)}
 """Compute is asked where the cluster does not tell of its node, and only there."""
 _WARM: Final = 3
-_SLACK: Final = 5.0
-"""Seconds beyond the deadline that are left for store and host, on a busy machine."""
 _PUBLISHING: Final = 20.0
 """Seconds that a publishing may take (`responder.live.outbox`)."""
-_THREADS_WITHIN: Final = 60.0
-"""Seconds within which a thread that waited must have given up: each call has a timeout of its own."""
-
-
-class HoledLab(Lab):
-    """A lab in which the services that `hole` names accept and never answer, and those of `denied` refuse."""
-
-    __slots__ = ("denied", "hole")
-
-    def __init__(self, planned: Scenario) -> None:
-        super().__init__(planned, ground.message(0))
-        self.hole: tuple[str, ...] = ()
-        self.denied: tuple[str, ...] = ()
-
-    async def fault(self, call: str, request: Mapping[str, Any] | str) -> None:
-        """The scenario's own faults first."""
-        await Lab.fault(self, call, request)
-        if any(fnmatch.fnmatch(call, pattern) for pattern in self.denied):
-            raise FaultError(ScenarioFault(call=call, kind="deny"))
-        if any(fnmatch.fnmatch(call, pattern) for pattern in self.hole):
-            await asyncio.sleep(HANG_SECONDS)
 
 
 def holes(store: Store, say: Say) -> list[str]:
@@ -87,14 +54,14 @@ def holes(store: Store, say: Say) -> list[str]:
         }
         endpoints = running.endpoints.model_dump(mode="json")
         host = stack.enter_context(function(folder, endpoints, store=Path(store.place), environ=environ))
-        warm = [_posted(host, document) for document in documents[:_WARM]]
+        warm = [posted(host, document) for document in documents[:_WARM]]
         found = [] if all(status in ACKNOWLEDGED for status, _ in warm) else [f"without any hole: {warm}"]
-        least = _settled(host)
+        least = settled(host)
         for name, document in zip(HOLES, documents[_WARM:], strict=True):
             lab.hole, lab.denied = HOLES[name], _DENIED.get(name, ())
             problems, told = _one(host, running, store, document)
-            lab.hole = lab.denied = ()
-            left, seconds = _back(host, least)
+            lab.mend()
+            left, seconds = back(host, least)
             problems += [f"{left} threads {seconds:.0f} s later, {least} before"] if left > least else []
             say(f"{store.name}: {name} never answers: {told}; {left} threads after {seconds:.0f} s, {least} before")
             found += [f"{store.name}: {name} never answers: {problem}" for problem in problems]
@@ -120,10 +87,10 @@ def unheard(store: Store, say: Say) -> list[str]:
             "RESPONDER_RECORDS_TOPIC": "projects/acme-sec/topics/records",
         }
         host = stack.enter_context(function(folder, endpoints, store=Path(store.place), environ=environ))
-        status, seconds = _posted(host, document)
+        status, seconds = posted(host, document)
         with stored.opened(running, store) as records:
-            record, waiting = _record(records, key_of(document)), records.unpublished()
-    budget = float(stored.DEADLINE) + _PUBLISHING + _SLACK
+            record, waiting = record_of(records, key_of(document)), records.unpublished()
+    budget = float(stored.DEADLINE) + _PUBLISHING + SLACK
     found = [] if status in ACKNOWLEDGED else [f"status {status}"]
     found += [f"answered after {seconds:.1f} s, which is more than {budget:.0f}"] if seconds > budget else []
     is_made = record is not None and record.provenance.stage == "finished"
@@ -135,12 +102,12 @@ def unheard(store: Store, say: Say) -> list[str]:
 
 def _one(host: Function, running: Running, store: Store, document: dict[str, Any]) -> tuple[list[str], str]:
     """What does not hold of one finding, and what was seen."""
-    status, seconds = _posted(host, document)
-    budget = float(stored.DEADLINE) + _SLACK
+    status, seconds = posted(host, document)
+    budget = float(stored.DEADLINE) + SLACK
     found = [] if status in ACKNOWLEDGED else [f"status {status}"]
     found += [f"answered after {seconds:.1f} s, which is more than {budget:.0f}"] if seconds > budget else []
     with stored.opened(running, store) as records:
-        record = _record(records, key_of(document))
+        record = record_of(records, key_of(document))
     if record is None:
         return [*found, "no record"], f"no record, after {seconds:.1f} s"
     missing = {name: gap.why for name, gap in record.evidence.missing().items() if gap.why != "not_asked"}
@@ -148,45 +115,6 @@ def _one(host: Function, running: Running, store: Store, document: dict[str, Any
     found += [] if record.provenance.stage == "finished" else [f"the record is {record.provenance.stage}"]
     found += [] if passing else [f"the record says nothing of it: {missing}"]
     return found, f"answered in {seconds:.1f} s, {len(passing)} answers missing ({', '.join(passing[:3])})"
-
-
-def _record(records: Any, key: str) -> Any:
-    from responder.ports import RecordQuery  # noqa: PLC0415 - heavy
-
-    for line in records.list(RecordQuery(limit=1000)):
-        if key in {one.key for one in records.findings(line.id)}:
-            return records.load(line.id)
-    return None
-
-
-def _posted(host: Function, document: dict[str, Any]) -> tuple[int, float]:
-    started = time.monotonic()
-    status = 0
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        status = post(host.url, push_body(json.dumps(document).encode(), key_of(document)), timeout=120)
-    return status, time.monotonic() - started
-
-
-def _threads(host: Function) -> int:
-    return sum(worker.num_threads() for worker in psutil.Process(host.process.pid).children())
-
-
-def _settled(host: Function) -> int:
-    """The most threads that the idle worker has over some seconds: gRPC's own come and go."""
-    time.sleep(2.0)
-    seen = []
-    for _ in range(20):
-        seen.append(_threads(host))
-        time.sleep(0.1)
-    return max(seen)
-
-
-def _back(host: Function, least: int) -> tuple[int, float]:
-    """How many threads there are as soon as it is no more than before, or at the end of all patience; and when."""
-    started = time.monotonic()
-    while (left := _threads(host)) > least and time.monotonic() - started < _THREADS_WITHIN:
-        time.sleep(0.2)
-    return left, time.monotonic() - started
 
 
 def run(which: str) -> int:
@@ -199,6 +127,8 @@ def run(which: str) -> int:
     with stored.stores(which or stored.SQLITE) as found:
         failed = [problem for store in found for problem in holes(store.of("holes"), say)]
         failed += [problem for store in found for problem in unheard(store.of("unheard"), say)]
+        failed += [problem for store in found for problem in silence.untold(store.of("untold"), say)]
+        failed += [problem for store in found for problem in silence.unended(store.of("unended"), say)]
     for problem in failed:
         say(f"FAILED: {problem}")
     return 1 if failed else 0

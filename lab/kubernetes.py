@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from lab import pod_calls, rbac, rehearsed, status
+from lab.answers import drip
 from lab.cluster_state import ClusterState
 from lab.objects import Object, revision
 from lab.resources import Asked, Resource, asked, discovery
@@ -60,7 +61,7 @@ class Server:
         """Authenticate, write down, authorise, fail as planned, answer; every refusal is a Status."""
         wanted = asked(request.method, request.path, request.query)
         body = _body(await request.read())
-        lost: Answer | bool = False
+        lost: Answer | str = ""
         try:
             if request.content_type == _PROTOBUF and request.body_exists:
                 raise status.unsupported(request.content_type)
@@ -72,7 +73,9 @@ class Server:
             answer = await self.route(wanted)(request, wanted, identity, body)
         except status.ApiError as error:
             answer = web.json_response(error.body, status=error.code)
-        if lost and request.transport:  # the effect has happened; the reply is dropped
+        if lost == "drip":  # the effect has happened; of the reply comes next to nothing
+            return await drip(request)
+        if lost and request.transport:  # the same; the reply is dropped
             request.transport.abort()
         return answer
 
@@ -99,8 +102,8 @@ class Server:
             body=body,
         )
 
-    async def _planned(self, request: web.Request, wanted: Asked, identity: rbac.Identity, body: Any) -> Answer | bool:
-        """A planned fault: raised as a Status, or its answer, or True where the reply is lost after the effect."""
+    async def _planned(self, request: web.Request, wanted: Asked, identity: rbac.Identity, body: Any) -> Answer | str:
+        """A planned fault: raised as a Status, or its answer, or its kind where the reply is lost after the effect."""
         text = json.dumps([request.method, request.path_qs, identity.user, body], default=str)
         try:
             await self.lab.fault(f"kubernetes.{wanted.verb}.{wanted.resource}", text)
@@ -114,8 +117,8 @@ class Server:
                     raise status.unavailable() from None
                 case "not_found":
                     raise _nothing(wanted) from None
-                case "drop_reply":
-                    return True
+                case "drop_reply" | "drip":
+                    return fault.kind
                 case "lie":
                     return _lie(wanted)
                 case "empty_page":
@@ -123,7 +126,7 @@ class Server:
             if request.transport:  # reset
                 request.transport.abort()
             return web.Response()
-        return False
+        return ""
 
     def authorise(self, wanted: Asked, identity: rbac.Identity) -> None:
         """`status.ApiError` (403) where no rule of the identity allows it."""

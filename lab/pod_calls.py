@@ -154,8 +154,12 @@ async def execute(state: ClusterState, request: web.Request, wanted: Asked, _: A
     container = _container(pod, name)
     noted = {"pod": wanted.name, "uid": pod.uid, "container": container.name, "argv": argv}
     state.lab.write("cluster.exec", cluster=state.cluster.name, namespace=wanted.namespace, **noted)
+
+    async def opened() -> None:
+        await state.lab.fault("cluster.exec", noted)
+
     if not container.real_root:
-        return await exec_stream.serve(request, _running(state, pod, name), argv, stdin=stdin)
+        return await exec_stream.serve(request, _running(state, pod, name), argv, stdin=stdin, opened=opened)
     _started(state, pod, container)
     rooted = pod.rooted.setdefault(container.name, Rooted())
     real = await rooted.inside(container, wanted.name)

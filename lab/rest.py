@@ -20,7 +20,7 @@ from aiohttp import web
 from google.cloud import container_v1, logging_v2, securitycenter_v2
 from google.protobuf import json_format
 
-from lab.answers import GARBAGE, ApiError, Dropped, Lied, fail, permission
+from lab.answers import GARBAGE, ApiError, Dripping, Dropped, Lied, drip, fail, permission
 from lab.clusters import instance, nodes
 from lab.estate import Estate
 from lab.google import PERSON
@@ -89,12 +89,16 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
         return _error(error)
     except Lied:
         return web.Response(body=GARBAGE, content_type="text/html")
-    except Dropped:
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response()
+    except (Dropped, Dripping) as lost:
+        return await (drip(request) if isinstance(lost, Dripping) else _cut(request))
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
         return _error(ApiError(grpc.StatusCode.NOT_FOUND, f"The requested URL {request.path} was not found."))
+
+
+async def _cut(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 def _error(error: ApiError) -> web.Response:
@@ -302,7 +306,7 @@ class _Own:
         try:
             await self._lab.fault("channel.Post", name)
         except FaultError as fault:
-            is_taken = fault.kind == "drop_reply"
+            is_taken = fault.kind in {"drop_reply", "drip"}
             self._lab.write("channel.Post" if is_taken else "channel.Refused", **told, body=body)
             raise fail(fault, denied="action_prohibited", missing="no_service", quota="the channel") from fault
         self._lab.write("channel.Post", **told, body=body)

@@ -270,7 +270,7 @@ class ScenarioProject(Part):
 
 
 Fault = Literal[
-    "latency", "hang", "deny", "quota", "unavailable", "not_found", "empty_page", "reset", "drop_reply", "lie"
+    "latency", "hang", "deny", "quota", "unavailable", "not_found", "empty_page", "reset", "drop_reply", "drip", "lie"
 ]
 
 
@@ -279,10 +279,12 @@ class ScenarioFault(Part):
 
     `call` is `SERVICE.METHOD` as the journal writes it, `*` for any part: `scc.ListFindings`, `scc.Update*`,
     `gke.GetCluster`, `logging.ListLogEntries`, `kubernetes.get.pods`, `kubernetes.*`, `resourcemanager.*`,
-    `essentialcontacts.*`, `compute.*`, `secretmanager.Access`, `monitoring.ListTimeSeries`, `channel.Post`. `kind`:
-    latency (answers after `seconds`), hang (accepts and never answers), deny (403), quota (429), unavailable (503),
-    not_found, empty_page (an empty page with a next token, `times` times), reset (the connection is closed), drop_reply
-    (the effect happens, the reply is lost; never of a dry run), lie (an answer of the wrong form). `match` is a text
+    `essentialcontacts.*`, `compute.*`, `secretmanager.Access`, `monitoring.ListTimeSeries`, `channel.Post`,
+    `cluster.exec` (an imitated command, once its channel is open: latency and hang alone). `kind`: latency (answers
+    after `seconds`), hang (accepts and never answers), deny (403), quota (429), unavailable (503), not_found,
+    empty_page (an empty page with a next token, `times` times), reset (the connection is closed), drop_reply (the
+    effect happens, the reply is lost; never of a dry run), drip (the effect happens, and of a reply without end comes a
+    byte a second; over gRPC nothing comes; never of a dry run), lie (an answer of the wrong form). `match` is a text
     that the request must hold (a filter, a path); `after` lets that many calls through first; `times` is how many are
     hit, 0 for all.
     """

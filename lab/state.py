@@ -82,7 +82,7 @@ class Lab:
         for index, planned in enumerate(self.scenario.faults):
             if not fnmatch.fnmatch(call, planned.call) or planned.match not in text:
                 continue
-            if planned.kind == "drop_reply" and "dryRun" in text:
+            if planned.kind in {"drop_reply", "drip"} and "dryRun" in text:
                 continue  # it has no effect whose reply could be lost
             with self._lock:
                 hit = self._hits[index] = self._hits.get(index, 0) + 1
