@@ -44,6 +44,7 @@ _CONNECT: Final = 3.0  # seconds
 _OPENING: Final = 10.0  # seconds until the handshake is over; fewer where the command's own are fewer
 _OPENING_BYTES: Final = 64 * 1024
 _AFTER_STATUS: Final = 2.0  # seconds of silence in which output that the Status has overtaken may still come
+_RECORD: Final = 16 * 1024  # bytes; TLS has no larger ones
 _FRAME: Final = 1024 * 1024
 _STDERR: Final = 4096
 _STATUS: Final = 64 * 1024
@@ -126,13 +127,18 @@ class _Line:
 
     def __init__(self, tls: ssl.SSLSocket, *, until: float) -> None:
         self._tls = tls
+        self._record, self._at = b"", 0
         self.until = until
         self.budget: int | None = _OPENING_BYTES
 
     def recv(self, size: int) -> bytes:
         """At most `size` bytes, never none: the library's parser would ask for ever. TimeoutError past the deadline."""
-        self._tls.settimeout(self.gettimeout())
-        data = self._tls.recv(size)
+        if self._at == len(self._record):
+            # A whole record of TLS: the parser asks for a few bytes at a time, and each call to OpenSSL has its price.
+            self._tls.settimeout(self.gettimeout())
+            self._record, self._at = self._tls.recv(_RECORD), 0
+        data = self._record[self._at : self._at + size]
+        self._at += len(data)
         if not data:
             raise websocket.WebSocketConnectionClosedException
         if self.budget is not None:
@@ -228,7 +234,15 @@ def _handshake(line: _Line, url: str, bearer: str, asking: Asking) -> None:
 
 
 class _Frames(websocket.frame_buffer):
-    """The library's parser, which would take a frame of any size into memory."""
+    """The library's parser, which would take a frame of any size into memory, and gathers each number byte by byte."""
+
+    def recv_strict(self, bufsize: int) -> bytes:
+        """Exactly so many bytes: what is there already, as a rule."""
+        parts, left = [], bufsize
+        while left:
+            parts.append(self.recv(left))
+            left -= len(parts[-1])
+        return b"".join(parts)
 
     def recv_length(self) -> None:
         super().recv_length()
