@@ -16,14 +16,17 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from responder.errors import StoreError
 from responder.ports import Stored
 from responder.stores.incoming import Arriving
+
+T = TypeVar("T")
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at once."""
@@ -103,8 +106,11 @@ class FolderIncoming(Arriving):
     def __init__(self, store: FolderEvidence, root: Path, place: str) -> None:
         super().__init__(store, place)
         self._errors, self._root = store.errors, root
-        self._path = _folder(root, "incoming") / secrets.token_hex(16)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+        self._path = root / "incoming" / secrets.token_hex(16)
+        self._file = _within(root, self._path.parent, self._created)
+
+    def _created(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
 
     def _take(self, data: bytes) -> None:
         with self._errors("written"):
@@ -129,23 +135,31 @@ class FolderIncoming(Arriving):
 
     def _link(self, place: str) -> bool:
         """False where the place is taken."""
-        folder, made = _folder(self._root, Path(place).parent.as_posix()), True
+        path, made = self._root / place, True
         try:
             # A hard link is create-only and whole at once; a rename would replace what is there.
-            os.link(self._path, self._root / place, follow_symlinks=False)
+            _within(self._root, path.parent, partial(os.link, self._path, path, follow_symlinks=False))
         except FileExistsError:
             made = False
-        _synced(folder)
+        _synced(path.parent)
         return made
 
 
-def _folder(root: Path, below: str) -> Path:
-    """The folder, made with all that is above it; each one that was made is in its parent for good."""
-    for path in (root, *(root / Path(*Path(below).parts[:n]) for n in range(1, len(Path(below).parts) + 1))):
+def _within(root: Path, folder: Path, make: Callable[[], T]) -> T:
+    """What `make` makes in the folder. The folder is made where it is missing; asking each time would cost more."""
+    try:
+        return make()
+    except FileNotFoundError:
+        _folder(root, folder)
+        return make()
+
+
+def _folder(root: Path, folder: Path) -> None:
+    """The folder, with all that is between; each one that was made is in its parent for good."""
+    for path in reversed((folder, *(one for one in folder.parents if one.is_relative_to(root)))):
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=path == root, exist_ok=True)
             _synced(path.parent)
-    return root / below
 
 
 def _synced(folder: Path) -> None:

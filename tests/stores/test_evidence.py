@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -39,6 +40,21 @@ def test_a_file_is_read_back_and_lies_by_its_hash_too(tmp_path: Path) -> None:
 def test_folders_are_0700_and_files_0400(tmp_path: Path) -> None:
     root = tmp_path / "evidence"
     kept(FolderEvidence(root), "r1/0001.zip", b"data")
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (root, *root.rglob("*"))}
+    assert modes == {(True, 0o700), (False, 0o400)}
+
+
+def test_folders_that_went_meanwhile_are_made_again(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    store = FolderEvidence(root)
+    kept(store, "r1/0001.zip", b"data")
+    incoming = store.new("r1/0002.zip")
+    for gone in ("records", "sha256"):
+        shutil.rmtree(root / gone)
+    incoming.write(b"more")
+    assert b"".join(store.open(incoming.commit().place)) == b"more"
+    shutil.rmtree(root)
+    kept(store, "r1/0003.zip", b"data")
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (root, *root.rglob("*"))}
     assert modes == {(True, 0o700), (False, 0o400)}
 
