@@ -28,10 +28,10 @@ from lab.scenario import Scenario
 from responder.capture.arrival import HELD
 from responder.capture.belt import PIECE
 from responder.capture.elf import facts
-from responder.capture.sealing import PASSWORD, Sealed
+from responder.capture.sealing import Keys, Sealed
 from responder.capture.taking import Caps, Means, take
 from responder.capture.wanted import Want
-from responder.capture.winzip import Encrypter
+from responder.capture.winzip import Zip
 from responder.evidence import Pod
 from responder.finding import ClusterRef
 from responder.live.exec import Exec
@@ -186,13 +186,15 @@ class _Side:
     def taken(self, *paths: str) -> int:
         """Bytes that the product took and sealed as one record; RuntimeError unless all of them came whole."""
         record = f"rec-{next(self._records)}"
+        keys = Keys()
         means = Means(
             collector=self,
             cell=self.cell,
-            new=lambda number: Sealed(self._store.new(f"{record}/{number}.zip"), number),
+            new=lambda number: Sealed(self._store.new(f"{record}/{number}.zip"), number, keys),
             now=lambda: datetime.now(UTC),
             monotonic=time.monotonic,
             facts=facts,
+            ahead=keys.ahead,
         )
         wants = [_want(path) for path in paths]
         told = take(means, wants, caps=Caps(file=BIG + MIB, total=2 * BIG))
@@ -233,10 +235,12 @@ def _speed(side: _Side, rounds: int) -> dict[str, Any]:
 
 def _seal(pieces: list[bytes]) -> None:
     """The arithmetic of one sealed file: its hash, its key, its cipher with the code that proves it, the zip's hash."""
-    file, sealed, encrypter = hashlib.sha256(), hashlib.sha256(), Encrypter(PASSWORD)
+    file, sealed = hashlib.sha256(), hashlib.sha256()
+    made = Zip(sealed.update, "0001", Keys().next())
     for piece in pieces:
         file.update(piece)
-        sealed.update(encrypter.encrypt(piece))
+        made.write(piece)
+    made.close()
 
 
 class _Clock:

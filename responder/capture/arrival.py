@@ -27,6 +27,8 @@ Facts = Callable[[Readable], ElfFacts | None]
 
 _ELF: Final = b"\x7fELF"
 _LONGEST: Final = 512
+_PARTS: Final = 1024
+"""So many parts of a piece wait at most, however small they come."""
 
 
 def printable(text: bytes | str, limit: int = _LONGEST) -> str:
@@ -61,7 +63,8 @@ class Arrival:
         self._belt = belt
         self._file = _File(new, told)
         self._cap = cap
-        self._held = bytearray()
+        self._parts: list[bytes] = []
+        self._waiting = 0
         self.size = 0
         self.truncated = False
 
@@ -73,8 +76,10 @@ class Arrival:
         self.truncated = self.truncated or len(data) > room
         data = data[:room]
         self.size += len(data)
-        self._held += data
-        if len(self._held) >= PIECE:
+        self._waiting += len(data)
+        if data:
+            self._parts.append(data)
+        if self._waiting >= PIECE or len(self._parts) >= _PARTS:
             self._hand_over()
 
     def commit(self, facts: Facts | None) -> Future[Future[Arrived]]:
@@ -84,13 +89,14 @@ class Arrival:
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        self._held.clear()
+        self._parts.clear()
         self._belt.write(self._drop)
 
     def _hand_over(self) -> None:
-        if self._held:
-            self._belt.write(partial(self._file.write, bytes(self._held)))
-            self._held.clear()
+        if self._parts:
+            self._belt.write(partial(self._file.write, b"".join(self._parts)))
+            self._parts.clear()
+            self._waiting = 0
 
     # --- on the belt --------------------------------------------------------------------------------------------------
 

@@ -6,18 +6,42 @@ not compressed: its size is the file's plus some 250 bytes, so that no reader of
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
+from collections import deque
 from collections.abc import Iterator
-from typing import IO, Any, Final
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from responder.errors import SettingsError, Tampered
 from responder.ports import Incoming, Stored
+
+if TYPE_CHECKING:
+    from responder.capture.winzip import Key
 
 PASSWORD: Final = b"infected"
 """No secret: it keeps scanners and double clicks off. Custody comes from the hashes, privacy from the store."""
 
 _PIECE: Final = 256 * 1024
+
+
+class Keys:
+    """The keys of sealed files. Each is for one file, and is a millisecond's work, which `ahead` does beforehand.
+
+    SettingsError where pyzipper is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._made: deque[Key] = deque()
+
+    def ahead(self, count: int) -> None:
+        """Have so many ready: the machine waits while a command begins."""
+        while len(self._made) < count:
+            self._made.append(_winzip().Key.of(PASSWORD))
+
+    def next(self) -> Key:
+        """One that was not given out before."""
+        self.ahead(1)
+        return self._made.popleft()
 
 
 class Sealed:
@@ -26,29 +50,24 @@ class Sealed:
     `number` is the member's name (`0001`). SettingsError where pyzipper is not installed.
     """
 
-    def __init__(self, incoming: Incoming, number: str) -> None:
+    def __init__(self, incoming: Incoming, number: str, keys: Keys | None = None) -> None:
         if not (number.isascii() and number.isalnum()):
             raise ValueError("the member's name is a number of ours")
         self._incoming = incoming
-        zipper = _pyzipper()
-        from responder.capture.winzip import Zip  # noqa: PLC0415 - it needs the extra, which is there by now
-
-        self._zip = Zip(_Unseekable(incoming), "w", compression=zipper.ZIP_STORED)
-        self._zip.setpassword(PASSWORD)
-        info = self._zip.zipinfo_cls(number, date_time=(1980, 1, 1, 0, 0, 0))
-        # The size is not known before the end, so room for more than 4 GiB is made at once.
-        self._member = self._zip.open(info, "w", force_zip64=True)
-        self._open = True
+        try:
+            self._zip = _winzip().Zip(incoming.write, number, (keys or Keys()).next())
+        except BaseException:
+            incoming.abort()
+            raise
 
     def write(self, data: bytes) -> int:
         """The next bytes of the file; their number."""
-        return int(self._member.write(data))
+        self._zip.write(data)
+        return len(data)
 
     def commit(self) -> Stored:
         """Close the zip and keep it; the hash and the size are the zip's."""
-        self._open = False
         try:
-            self._member.close()
             self._zip.close()
         except BaseException:
             self._incoming.abort()
@@ -57,12 +76,6 @@ class Sealed:
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        if self._open:
-            self._open = False
-            # A zip that is closed in the middle writes its end; where that fails, it fails into what is thrown away.
-            with contextlib.suppress(Exception):
-                self._member.close()
-                self._zip.close()
         self._incoming.abort()
 
 
@@ -88,18 +101,11 @@ def unsealed(file: IO[bytes], *, limit: int) -> Iterator[bytes]:
         raise Tampered(f"it cannot be opened as a sealed file ({type(error).__name__})") from error
 
 
-class _Unseekable:
-    """What the zip writes into: no `tell`, no `seek`, so that nothing is gone back to and nothing is held."""
+def _winzip() -> ModuleType:
+    _pyzipper()
+    from responder.capture import winzip  # noqa: PLC0415 - it needs the extra, which is there by now
 
-    def __init__(self, incoming: Incoming) -> None:
-        self._incoming = incoming
-
-    def write(self, data: bytes) -> int:
-        self._incoming.write(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held here."""
+    return winzip
 
 
 def _pyzipper() -> Any:

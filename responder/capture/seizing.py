@@ -16,7 +16,7 @@ from responder import __version__
 from responder.capture import custody, elf
 from responder.capture.arrival import printable
 from responder.capture.digest import digest
-from responder.capture.sealing import Sealed
+from responder.capture.sealing import Keys, Sealed
 from responder.capture.taking import Caps, Means, take
 from responder.capture.volatile import Snapshot, snapshot
 from responder.capture.wanted import LeftOut, Want, Wanted, plain, wanted
@@ -75,10 +75,20 @@ def seize(
     have = {one.path for one in before}
     wants = tuple(one for one in (*listed.wants, *_dropped(listed, seen.volatile)) if one.path not in have)
 
-    def new(number: str) -> Incoming:
-        return Sealed(evidence.new(f"{record.id}/{attempt}-{number}.zip"), number)
+    keys = Keys()
 
-    means = Means(collector=collector, cell=cell, new=new, now=now, monotonic=time.monotonic, facts=elf.facts)
+    def new(number: str) -> Incoming:
+        return Sealed(evidence.new(f"{record.id}/{attempt}-{number}.zip"), number, keys)
+
+    means = Means(
+        collector=collector,
+        cell=cell,
+        new=new,
+        now=now,
+        monotonic=time.monotonic,
+        facts=elf.facts,
+        ahead=keys.ahead,
+    )
     told = tuple(process for one in findings for process in one.processes)
     taken = take(means, wants, caps=caps, told=told, watch=watch, over=changed)
     artifacts = (*taken.artifacts, *(_left_out(one) for one in listed.left_out))

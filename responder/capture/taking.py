@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -59,7 +60,10 @@ class Caps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What it is done with. `new` opens a sealed file for a number of ours (`0001`); `facts` looks into an ELF file."""
+    """What it is done with. `new` opens a sealed file for a number of ours (`0001`); `facts` looks into an ELF file.
+
+    `ahead` is told how many files a command may bring, and prepares for them while that begins.
+    """
 
     collector: Collector
     cell: Cell
@@ -67,6 +71,7 @@ class Means:
     now: Clock
     monotonic: Callable[[], float]
     facts: Facts | None = None
+    ahead: Callable[[int], object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +330,8 @@ class _Taking:
         )
         sink = Members(plan) if tool == "tar" else Plain(plan, decode=tool == "base64")
         seconds = min(self._left(), self.caps.each.total_seconds())
+        if self.means.ahead:
+            self.belt.write(partial(self.means.ahead, len(wants)))
         try:
             ran = self.means.collector.run(
                 self.means.cell, argv(tool, *plan.paths), sink=sink.feed, limit=_limit(tool, plan), seconds=seconds

@@ -67,3 +67,19 @@ def test_what_is_held_ends_where_the_file_ends_and_what_is_no_program_is_not_loo
 def test_what_no_line_of_text_has_is_a_question_mark(odd: str) -> None:
     assert printable(f"a{odd} b") == "a? b"
     assert printable(f"a{odd} b".encode("utf-8", "surrogatepass")).replace("\ufffd", "?").startswith("a?")
+
+
+def test_a_file_that_drips_is_handed_over_before_its_parts_are_many() -> None:
+    handed: list[int] = []
+
+    class Counting(Kept):
+        def write(self, data: bytes) -> None:
+            handed.append(len(data))
+            super().write(data)
+
+    with Belt() as belt:
+        arrival = Arrival(belt, lambda: Counting({}, "0001"), 1 << 40)
+        for _ in range(5000):
+            arrival.write(b"x")
+        arrival.commit(None).result().result()
+    assert (len(handed), max(handed), sum(handed)) == (5, 1024, 5000)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import tracemalloc
 from pathlib import Path
 
 import pytest
 import pyzipper
+from Cryptodome.Cipher import AES
+from Cryptodome.Util import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responder.capture.sealing import PASSWORD, Sealed, unsealed
+from responder.capture.sealing import PASSWORD, Keys, Sealed, unsealed
+from responder.capture.winzip import Counting
 from responder.errors import StoreError, Tampered
 from responder.ports import Stored
 from responder.stores.evidence_folder import FolderEvidence
@@ -69,6 +73,63 @@ def test_it_is_one_aes_256_member_with_our_number_and_no_compression() -> None:
 def test_without_the_password_nothing_is_read() -> None:
     with pyzipper.AESZipFile(io.BytesIO(sealed(b"x"))) as opened, pytest.raises(RuntimeError):
         opened.read("0001", pwd=b"other")
+
+
+@pytest.mark.parametrize("size", [0, 1, 4 * 1024 * 1024 + 7])
+def test_it_is_byte_for_byte_what_pyzipper_writes(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = random.Random(size).randbytes(size)  # noqa: S311 - a file's content
+    ours, theirs = sealed(data[:1000], data[1000:]), Held()
+    salt = ours[65 : 65 + 16]
+    monkeypatch.setattr(pyzipper.zipfile_aes.Random, "new", lambda: io.BytesIO(salt))
+    # Told to keep to one version, since it would write a CRC where the file is long enough not to be guessed from it.
+    options = {"force_wz_aes_version": pyzipper.zipfile_aes.WZ_AES_V2}
+    with pyzipper.AESZipFile(Stream(theirs), "w", encryption=pyzipper.WZ_AES, encryption_kwargs=options) as opened:
+        opened.setpassword(PASSWORD)
+        with opened.open(opened.zipinfo_cls("0001", (1980, 1, 1, 0, 0, 0)), "w", force_zip64=True) as member:
+            member.write(data)
+    assert ours == theirs.data
+
+
+class Stream:
+    """An Incoming as a file that cannot be gone back in."""
+
+    def __init__(self, held: Held) -> None:
+        self.write = held.write
+
+    def flush(self) -> None:
+        """Nothing is held."""
+
+
+def test_blocks_are_counted_right_beyond_each_byte_of_the_counter() -> None:
+    key, piece = bytes(range(32)), bytes(3 * MIB + 5)
+    ours = Counting(key)
+    theirs = AES.new(key, AES.MODE_CTR, counter=Counter.new(nbits=128, little_endian=True))
+    for _ in range(86):  # the fourth byte of the counter comes into use after 256 MiB
+        assert ours.encrypt(piece) == theirs.encrypt(piece)
+
+
+def test_no_two_files_have_one_salt_also_where_keys_are_made_ahead() -> None:
+    keys, salts = Keys(), set()
+    keys.ahead(3)
+    for _ in range(5):
+        held = Held()
+        file = Sealed(held, "0001", keys)
+        file.write(b"x")
+        file.commit()
+        assert b"".join(unsealed(io.BytesIO(held.data), limit=10)) == b"x"
+        salts.add(bytes(held.data[65:81]))
+    assert len(salts) == 5
+
+
+def test_a_file_whose_seal_cannot_be_begun_is_not_left_open() -> None:
+    class Full(Held):
+        def write(self, data: bytes) -> int:
+            raise StoreError(f"the disk is full: no room for {len(data)} bytes")
+
+    held = Full()
+    with pytest.raises(StoreError):
+        Sealed(held, "0001")
+    assert held.ended == "left"
 
 
 @pytest.mark.parametrize("name", ["../0001", "a/b", "", "x\n", "é"])

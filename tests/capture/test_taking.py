@@ -22,7 +22,7 @@ from responder.errors import StoreError, Unanswered
 from responder.evidence import Pod
 from responder.finding import Process
 from responder.ports import Ran, Stored
-from responder.record import Role
+from responder.record import NOT_RUNNING, Role
 from responder.stores.evidence_folder import FolderEvidence
 from tests.capture.containers import CELL, NOW, Box, Kept, Said, pod
 
@@ -197,12 +197,22 @@ def test_what_is_beyond_the_time_or_the_total_is_left_out_with_its_reason(tmp_pa
     assert told.artifacts[1].reason == "the time for the capture was over (120 s)"
 
 
+def test_before_a_command_is_sent_it_is_told_how_many_files_may_come(tmp_path: Path) -> None:
+    told: list[int] = []
+    for n in range(3):
+        (tmp_path / str(n)).write_text(str(n))
+    wants = [want(f"/{n}") for n in range(3)]
+    take(replace(means(Box(tmp_path), {}), ahead=told.append), wants)
+    take(replace(means(Box(tmp_path, lacks=["tar"]), {}), ahead=told.append), wants)
+    assert told == [3, 3, 1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("later", "reason"),
     [
         (pod("uid-2"), "the pod was replaced under the same name"),
         (pod(restarts=1), "the container was restarted meanwhile"),
-        (pod(state="terminated"), "the container is not running"),
+        (pod(state="terminated"), "not running: the container is terminated"),
     ],
 )
 def test_another_container_ends_the_taking_and_marks_what_is_unproven(tmp_path: Path, later: Pod, reason: str) -> None:
@@ -220,6 +230,18 @@ def test_nothing_runs_in_a_pod_that_is_another_from_the_start(tmp_path: Path) ->
     box = Box(tmp_path, pods=[pod("uid-2")])
     told, _ = taken(box, want("/a"))
     assert (box.ran, told.impossible) == ([], "the pod was replaced under the same name")
+
+
+@pytest.mark.parametrize("before", [[], [pod()]])
+def test_a_container_that_ended_before_the_first_file_is_told_as_not_running(tmp_path: Path, before: list[Pod]) -> None:
+    class Ended(Box):
+        def run(self, *_args: object, **_kwargs: object) -> Ran:
+            raise Unanswered("unavailable", "exec: the container is not there")
+
+    told, files = taken(Ended(tmp_path, pods=[*before, pod(state="terminated")]), want("/a"), want("/b"))
+    assert (told.impossible, files) == (f"{NOT_RUNNING}: the container is terminated", {})
+    assert {one.reason for one in told.artifacts} == {told.impossible}
+    assert not any(one.passing for one in told.artifacts)
 
 
 def test_a_change_that_only_the_last_look_sees_marks_the_last_files(tmp_path: Path) -> None:
