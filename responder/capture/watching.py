@@ -12,6 +12,7 @@ from typing import Final
 
 from responder.errors import Unanswered
 from responder.ports import Cell, Collector
+from responder.record import NOT_RUNNING
 
 NOT_ASKED: Final = "the pod could not be asked for"
 
@@ -35,8 +36,10 @@ class Watch:
         if pod.uid != cell.uid:
             return "the pod was replaced under the same name"
         state = next((one for one in pod.containers if one.name == cell.container), None)
-        if state is None or state.state != "running":
-            return "the container is not running"
+        if state is None:
+            return "the pod has no such container"
+        if state.state != "running":
+            return f"{NOT_RUNNING}: the container is {state.state}"
         mark = (state.started_at, state.restarts)
         self.first = self.first or mark
         return "" if mark == self.first else "the container was restarted meanwhile"
