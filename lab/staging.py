@@ -83,6 +83,10 @@ def granted(role: str) -> list[Object]:
     return objects
 
 
+class TooMuch(KubeconfigError):  # noqa: N818 - a statement about the scenario
+    """The scenario cannot be played on a real server, and the text says for what."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
     """What is on the server: the scenario with the server's UIDs and times, and the notification in those times."""
@@ -96,7 +100,8 @@ class Staged:
 def stage(upstream: Upstream, scenario: Scenario, notification: Mapping[str, Any]) -> Iterator[Staged]:
     """Make the scenario's cluster on the server, and take it away after the block. One at a time on one machine.
 
-    Raises KubeconfigError where the scenario has what a server without controllers cannot have, or the server says no.
+    Raises TooMuch where the scenario has what a server without controllers cannot have, KubeconfigError where the
+    server says no.
     """
     _check(scenario)
     name = hashlib.sha256(upstream.url.encode()).hexdigest()[:16]
@@ -119,7 +124,7 @@ def _check(scenario: Scenario) -> None:
         lacks += ["no pod"] * (not cluster.pods)
     if lacks:
         message = f"a real API server takes the place of one plain cluster; this scenario has {', '.join(lacks)}"
-        raise KubeconfigError(message)
+        raise TooMuch(message)
 
 
 # --- made -------------------------------------------------------------------------------------------------------------
