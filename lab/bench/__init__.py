@@ -38,7 +38,8 @@ What is compared with what:
                             taken small ones
 `soak_…`                    two new findings a second through Pub/Sub for minutes: seconds from publishing to the record
                             (p95), and what was lost; then memory, median over the last fifth of thousands of findings
-                            / over the first
+                            / over the first; `own_growth` is the same of the pages that no file is behind: the others'
+                            share moves with every process on the machine that maps the same libraries
 ==========================  ============================================================================================
 
 The server under test has one core, the lab and the client have the other, where there are two. Rounds of what is

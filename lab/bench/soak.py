@@ -103,6 +103,7 @@ def _memory(bench: Bench, findings: int) -> Line:
     say(f"soak: memory over {findings} findings")
     part = max(_AT_ONCE, findings // _SAMPLES)
     seen: list[float] = []
+    own: list[float] = []
     with bench.own_lab(pods=findings, lines=1, slow=False) as lab, bench.host(lab) as host:
         for start in range(0, findings, _AT_ONCE):
             end = min(start + _AT_ONCE, findings)
@@ -112,18 +113,29 @@ def _memory(bench: Bench, findings: int) -> Line:
             ]
             client.stream(host.port, requests, at_once=_AT_ONCE)
             seen.append(host.memory() / _MIB)
+            own.append(host.own_memory() / _MIB)
             if not end % part:
                 say(f"soak: {end} findings, {seen[-1]:.0f} MiB")
         with contextlib.closing(SqliteRecords(host.store, now=utc_now)) as records:
             made = sum(1 for line in records.list(RecordQuery(limit=findings + 1)) if line.stage == "finished")
     if made != findings:
         raise RuntimeError(f"{findings} findings made {made} finished records")
-    first, last = statistics.median(seen[: part // _AT_ONCE]), statistics.median(seen[-(part // _AT_ONCE) :])
+    first, last = _ends(seen, part // _AT_ONCE)
+    own_first, own_last = _ends(own, part // _AT_ONCE)
     more = {
         "findings": findings,
         "counts": memory_kind(),
         "first_mib": round(first, 1),
         "last_mib": round(last, 1),
+        # What no file is behind: the rest of it moves with whoever else on the machine maps the same libraries.
+        "own_first_mib": round(own_first, 1),
+        "own_last_mib": round(own_last, 1),
+        "own_growth": round(own_last / own_first, 3),
         "course_mib": [round(value) for value in seen[part // _AT_ONCE - 1 :: max(1, part // _AT_ONCE)]],
     }
     return Line(name="soak_memory_growth", value=round(last / first, 3), unit="ratio", goal=1.05, more=more)
+
+
+def _ends(seen: list[float], count: int) -> tuple[float, float]:
+    """The medians of the first so many and of the last."""
+    return statistics.median(seen[:count]), statistics.median(seen[-count:])

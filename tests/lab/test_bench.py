@@ -76,6 +76,9 @@ def test_a_soak_of_a_moment_loses_nothing_and_watches_the_memory(tmp_path: Path)
     assert p95.value > ground.critical_path()[0]
     assert growth.more["findings"] == 20
     assert growth.more["first_mib"] > 30.0
+    # Pages that no file is behind are a part of it.
+    assert 0.0 < growth.more["own_last_mib"] < growth.more["last_mib"]
+    assert growth.more["own_growth"] > 0.0
 
 
 def test_by_hand_is_skipped_by_name_where_gcloud_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
