@@ -66,6 +66,7 @@ class TestAct:
 
     def test_a_fault_at_every_call_of_two_events_one_by_one_breaks_no_rule(self) -> None:
         orders: list[tuple[Event, ...]] = [(one, "act") for one in ("other finding", "scc silent", "again", "mute")]
+        orders.append(("policy off", "act overtaken"))
         held(explore(ANSWERS, ONE_BY_ONE, orders), at_least=200)
 
 
