@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from lab.rbac import ACT, COLLECTOR, INVESTIGATOR, REMEDIATOR, REVIEW
@@ -224,7 +225,7 @@ def _services(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
     of_functions = {name: environment(scenario, plan, name) for name in ("respond", *(("act",) if plan.act else ()))}
     services = [
         {
-            **_service(f"{place}/services/responder-review", REVIEW, page, "review"),
+            **_service(f"{place}/services/responder-review", REVIEW, page, "review", ["web", "--host=0.0.0.0"]),
             "ingress": "INGRESS_TRAFFIC_ALL",
             "iapEnabled": True,
         },
@@ -246,14 +247,16 @@ def _services(scenario: Scenario, plan: ScenarioDeployment) -> dict[str, Any]:
     }
 
 
-def _service(name: str, account: str, environ: dict[str, str], of: str) -> dict[str, Any]:
+def _service(name: str, account: str, environ: dict[str, str], of: str, args: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "name": name,
         "uri": _url(of),
         "ingress": "INGRESS_TRAFFIC_INTERNAL_ONLY",
         "template": {
             "serviceAccount": account,
-            "containers": [{"env": [{"name": key, "value": value} for key, value in environ.items()]}],
+            "containers": [
+                {"args": list(args), "env": [{"name": key, "value": value} for key, value in environ.items()]}
+            ],
         },
         "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
     }

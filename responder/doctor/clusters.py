@@ -101,7 +101,8 @@ def _cluster(
         not missing,
         "system and workload logs are written",
         f"it does not write {', '.join(missing)}",
-        f"gcloud container clusters update {one.name} --location={one.location} --logging=SYSTEM,WORKLOAD",
+        f"gcloud container clusters update {one.name} --project={project_id} --location={one.location}"
+        " --logging=SYSTEM,WORKLOAD",
     )
     way = Check("cluster.endpoint", name)
     access: list[Access] = []

@@ -45,12 +45,14 @@ def _publishers(case: Case, check: Check, config: NotificationConfig) -> Iterato
         yield agent.unchecked("the config names no account of SCC's")
     else:
         yield _granted(agent, bindings, member, PUBLISHES, "SCC's own agent may publish", mend)
-    public = sorted({m for one in bindings for m in one.members} & EVERYBODY)
+    roles = {member: one.role for one in bindings for member in one.members if member in EVERYBODY}
+    public = sorted(roles)
+    remove = f"gcloud pubsub topics remove-iam-policy-binding {config.pubsub_topic}"
     yield Check("topic.public", config.pubsub_topic).either(
         not public,
         "nobody is let in without a name",
         f"{', '.join(public)} may use it: findings can be forged",
-        f"gcloud pubsub topics remove-iam-policy-binding {config.pubsub_topic} --member={''.join(public[:1])} …",
+        "".join(f"{remove} --member={member} --role={roles[member]}" for member in public[:1]),
     )
 
 
@@ -95,7 +97,8 @@ def subscription(case: Case, one: Subscription) -> Iterator[Line]:
         bool(account),
         f"pushes with a token of {account}",
         "it pushes without a token",
-        f"{update} --push-auth-service-account=ACCOUNT",
+        # Without the endpoint beside it gcloud warns, and changes nothing.
+        f"{update} --push-endpoint={one.push_config.push_endpoint} --push-auth-service-account=ACCOUNT",
     )
     needed = int(min(case.settings.deadline + _MARGIN, timedelta(seconds=600)).total_seconds())
     yield Check("subscription.deadline", one.name).either(
@@ -169,6 +172,7 @@ def _agent(case: Case, check: Check, one: Subscription) -> Iterator[Line]:
 
 
 def _kept(case: Case, check: Check, dead: str) -> Iterator[Line]:
-    held = [one for one in case.sources.subscriptions(dead.split("/")[1]) if one.topic == dead]
-    mend = f"gcloud pubsub subscriptions create NAME --topic={dead} --expiration-period=never"
+    project = dead.split("/")[1]
+    held = [one for one in case.sources.subscriptions(project) if one.topic == dead]
+    mend = f"gcloud pubsub subscriptions create NAME --project={project} --topic={dead} --expiration-period=never"
     yield check.either(bool(held), "a subscription keeps them", "it has no subscription: dead letters are lost", mend)

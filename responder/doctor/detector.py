@@ -120,7 +120,8 @@ def configs(case: Case) -> Iterator[Line | NotificationConfig]:
         found.extend(config for config, line in zip(every, lines, strict=True) if line.outcome != "wrong")
         if not every:
             detail = "there is none: SCC publishes nothing"
-            yield check.wrong(detail, f"gcloud scc notifications create NAME {_flag(parent)} --filter='{_FILTER}' …")
+            where = f"{_flag(parent)} --location=global --pubsub-topic=projects/PROJECT/topics/TOPIC"
+            yield check.wrong(detail, f"gcloud scc notifications create NAME {where} --filter='{_FILTER}'")
         yield from (line for line in lines if not found or line.outcome != "wrong")
 
     yield from check.asking(ask)

@@ -161,6 +161,7 @@ class EnvVar(Fact):
 class Container(Fact):
     """One container of a Cloud Run service."""
 
+    args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
 
 
@@ -194,6 +195,11 @@ class RunService(Fact):
     def environment(self) -> dict[str, str]:
         """The variables of all containers."""
         return {one.name: one.value for container in self.template.containers for one in container.env}
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """The words of all containers' command lines."""
+        return frozenset(word for container in self.template.containers for word in container.args)
 
     @property
     def account(self) -> str:

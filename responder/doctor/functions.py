@@ -48,7 +48,10 @@ def respond(case: Case, one: Subscription) -> Iterator[Line | Deployed]:
         if found:
             yield from running(case, deployed.of(found[0]))
         else:
-            mend = f"gcloud pubsub subscriptions update {one.name} --push-endpoint=URL of the function"
+            # An endpoint that is set without an account is pushed to without a token.
+            account = one.push_config.oidc_token.service_account_email or "ACCOUNT"
+            flags = f"--push-endpoint=URL --push-auth-service-account={account}"
+            mend = f"gcloud pubsub subscriptions update {one.name} {flags}"
             yield check.wrong(f"no function of {project} answers there", mend)
 
     yield from check.asking(ask)

@@ -212,7 +212,9 @@ def evidence(case: Case) -> Iterator[Line]:
         return
     name = place.removeprefix("gs://").partition("/")[0]
     check = Check("evidence.bucket", f"gs://{name}")
-    gone = ("there is no such bucket", f"gcloud storage buckets create gs://{name} --uniform-bucket-level-access")
+    flags = "--uniform-bucket-level-access --public-access-prevention --retention-period=365d"
+    create = f"gcloud storage buckets create gs://{name} --project=PROJECT --location=LOCATION {flags}"
+    gone = ("there is no such bucket", create)
     yield from check.asking(lambda: _bucket(case, check, name), gone=gone)
 
 

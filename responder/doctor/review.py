@@ -78,7 +78,7 @@ class Page:
 
 
 def pages(case: Case, respond: Deployed) -> Iterator[Line | Page]:
-    """The lines, and each service beside `respond`, in its region, that has settings of ours and is no function."""
+    """The lines, and each service beside `respond`, in its region, that is a page of ours and no function."""
     project, region = respond.project, respond.function.name.split("/")[3]
     check = Check("review", f"projects/{project}")
     found: list[Page] = []
@@ -86,7 +86,7 @@ def pages(case: Case, respond: Deployed) -> Iterator[Line | Page]:
     def ask() -> Iterator[Line]:
         ours = {one.service_config.service for one in case.sources.functions(project)}
         every = case.sources.services(project, region)
-        named = [one for one in every if one.name not in ours and any(_is_ours(name) for name in one.environment)]
+        named = [one for one in every if one.name not in ours and _is_page(one)]
         number = case.project.project(project).number if named else ""
         found.extend(_page(one, project, number) for one in named)
         if not found:
@@ -99,6 +99,12 @@ def pages(case: Case, respond: Deployed) -> Iterator[Line | Page]:
 
     yield from check.asking(ask)
     yield from found
+
+
+def _is_page(service: RunService) -> bool:
+    """It runs `responder web`, or has an audience. Settings of ours alone make no page: `act` might be run so."""
+    has_settings = any(_is_ours(name) for name in service.environment)
+    return AUDIENCE in service.environment or ("web" in service.arguments and has_settings)
 
 
 def _is_ours(name: str) -> bool:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -23,9 +22,9 @@ from lab.environment import ROOT, cleaned
 from lab.terraform.core import Core
 from responder import cli, settings
 from tests.deploy.plans import folder, options
+from tests.gcloud import GCLOUD, parsed
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-GCLOUD = shutil.which("gcloud")
 MODULES = ["LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER", "ADDED_BINARY_EXECUTED", "ADDED_LIBRARY_LOADED"]
 
 
@@ -216,18 +215,6 @@ def test_gcloud_parses_every_command_of_the_page(tmp_path: Path) -> None:
         *[""] * (len(lines) - 1),
         "UnrecognizedArgumentsError",
     ]
-
-
-def parsed(lines: list[str], folder: Path) -> list[str]:
-    """What kind of error gcloud finds in each command, without running it; empty where it finds none."""
-    (folder / "commands.json").write_text(json.dumps([{"command_string": line} for line in lines]), encoding="utf-8")
-    environ = cleaned(os.environ) | {"CLOUDSDK_CONFIG": str(folder), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1"}
-    done = subprocess.run(
-        ["gcloud", "meta", "lint-gcloud-commands", f"--commands-file={folder / 'commands.json'}"],
-        env=environ, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [one["error_type"] or "" for one in json.loads(done.stdout)]
 
 
 @pytest.mark.slow

@@ -213,7 +213,8 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change={FINDINGS: {"bindings": {"0": {"members": [
             "serviceAccount:service-org-123456789012@gcp-sa-scc-notification.iam.gserviceaccount.com", "allUsers",
         ]}}}}),
-        "topic.public", "allUsers may use it", "remove-iam-policy-binding",
+        "topic.public", "allUsers may use it",
+        "--member=allUsers --role=roles/securitycenter.notificationServiceAgent",
     ),
     "the topic has no subscription": (
         Planted(change={SUBSCRIPTIONS: {"subscriptions": {"0": None}}}),
@@ -225,7 +226,8 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     ),
     "pushes carry no token": (
         Planted(change=subscribed(pushConfig={"oidcToken": None})),
-        "subscription.token", "without a token", "--push-auth-service-account",
+        "subscription.token", "without a token",
+        "--push-endpoint=https://respond-7hq3zkx2aq-ew.a.run.app --push-auth-service-account=ACCOUNT",
     ),
     "the ack deadline is too short": (
         Planted(change=subscribed(ackDeadlineSeconds=10)),
@@ -269,7 +271,8 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     ),
     "the push goes to no function": (
         Planted(change=subscribed(pushConfig={"pushEndpoint": "https://old-7hq3zkx2aq-ew.a.run.app"})),
-        "function", "no function of acme-sec answers there", "--push-endpoint",
+        "function", "no function of acme-sec answers there",
+        "--push-endpoint=URL --push-auth-service-account=pusher@acme-sec.iam.gserviceaccount.com",
     ),
     "the function failed to deploy": (Planted(change=function(0, state="FAILED")), "function", "failed", "deploy it"),
     "the function is open to the internet": (
@@ -752,9 +755,8 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
     assert missing == {"notification.config", "act.connect"}
 
 
-@pytest.mark.parametrize(
-    ("planted", "check", "reason"),
-    [
+UNASKED: Final[list[tuple[Planted, str, str]]] = [
+    *(
         (Planted(withheld=({"account": DOCTOR, "permission": name},)), check, "denied")
         for name, check in {
             "securitycentermanagement.billingMetadata.get": "detector.tier",
@@ -777,30 +779,31 @@ def test_a_healthy_deployment_has_no_fault_and_nothing_that_was_not_checked() ->
             "logging.sinks.get": "logs.sink",
             "iam.serviceAccounts.getAccessToken": "rights",
         }.items()
-    ]
-    + [
-        (Planted(scenario=cluster(reachable=[])), "cluster.rbac", "unavailable: "),
-        (Planted(store=denied), "store", "denied"),
-        (Planted(brakes=denied), "brake", "denied"),
-        (Planted(namespaces=()), "act.rbac", "not said"),
-        (Planted(settings={"RESPONDER_POLICY": ""}), "policy", "who opted in"),
-        (Planted(settings={"RESPONDER_POLICY": ""}), "act", "who opted in"),
-        (Planted(settings={"RESPONDER_POLICY": ""}), "act.rbac", "who opted in"),
-        (Planted(change=filtered('resource.name="//x" AND category="y')), "notification.filter", "cannot be read"),
-        (Planted(change=filtered("create_time>5")), "notification.filter", "differ by finding"),
-        (Planted(change={f"/v1/{ORG}/{SERVICE}": {"modules": {MODULE: None}}}), "detector.module", "not tell of"),
-        (
-            Planted(scenario={"faults": [{"call": "estate.GET", "kind": "unavailable", "match": "/functions"}]}),
-            "function",
-            "unavailable: ",
-        ),
-        (
-            Planted(change={FUNCTIONS: {"unreachable": ["projects/acme-sec/locations/us-east1"]}}),
-            "function",
-            "some locations",
-        ),
-    ],
-)
+    ),
+    (Planted(scenario=cluster(reachable=[])), "cluster.rbac", "unavailable: "),
+    (Planted(store=denied), "store", "denied"),
+    (Planted(brakes=denied), "brake", "denied"),
+    (Planted(namespaces=()), "act.rbac", "not said"),
+    (Planted(settings={"RESPONDER_POLICY": ""}), "policy", "who opted in"),
+    (Planted(settings={"RESPONDER_POLICY": ""}), "act", "who opted in"),
+    (Planted(settings={"RESPONDER_POLICY": ""}), "act.rbac", "who opted in"),
+    (Planted(change=filtered('resource.name="//x" AND category="y')), "notification.filter", "cannot be read"),
+    (Planted(change=filtered("create_time>5")), "notification.filter", "differ by finding"),
+    (Planted(change={f"/v1/{ORG}/{SERVICE}": {"modules": {MODULE: None}}}), "detector.module", "not tell of"),
+    (
+        Planted(scenario={"faults": [{"call": "estate.GET", "kind": "unavailable", "match": "/functions"}]}),
+        "function",
+        "unavailable: ",
+    ),
+    (
+        Planted(change={FUNCTIONS: {"unreachable": ["projects/acme-sec/locations/us-east1"]}}),
+        "function",
+        "some locations",
+    ),
+]
+
+
+@pytest.mark.parametrize(("planted", "check", "reason"), UNASKED)
 def test_what_cannot_be_asked_is_not_checked_with_its_reason_and_never_fine(
     planted: Planted, check: str, reason: str
 ) -> None:
@@ -854,25 +857,28 @@ def test_an_exec_that_no_log_would_have_is_advice() -> None:
     assert "auditConfigs" in told[0].mend
 
 
-@pytest.mark.parametrize(
-    ("planted", "check", "detail", "mend"),
-    [
-        (Planted(change={SERVICES: {"services": {"0": None}}}), "review", "there is none", "docs/deploy.md"),
-        (told_the_page(RESPONDER_DEAD_LETTERS=None), "review.dead-letters", "cannot say how many",
-         "--update-env-vars=RESPONDER_DEAD_LETTERS=projects/acme-sec/subscriptions/responder-dead"),
-        (Planted(change={LET_IN: {"bindings": []}}), "review.access", "lets nobody in",
-         "gcloud beta iap web add-iam-policy-binding --project=acme-sec --resource-type=cloud-run --region="),
-        (Planted(change=page(ingress="INGRESS_TRAFFIC_INTERNAL_ONLY")),
-         "review.ingress", "from inside the network only", "--ingress=all"),
-        (told_the_page(RESPONDER_APPROVERS="other@acme.example"), "review.roles", "no approver of the policy",
-         "--update-env-vars=RESPONDER_APPROVERS=lead@acme.example"),
-    ],
+ADVICE: Final[tuple[tuple[Planted, str, str, str], ...]] = (
+    (Planted(change={SERVICES: {"services": {"0": None}}}), "review", "there is none", "docs/deploy.md"),
+    (Planted(change={LET_IN: {"bindings": []}}), "review.access", "lets nobody in",
+     "gcloud beta iap web add-iam-policy-binding --project=acme-sec --resource-type=cloud-run --region="),
+    (Planted(change=page(ingress="INGRESS_TRAFFIC_INTERNAL_ONLY")),
+     "review.ingress", "from inside the network only", "--ingress=all"),
+    (told_the_page(RESPONDER_APPROVERS="other@acme.example"), "review.roles", "no approver of the policy",
+     "--update-env-vars=RESPONDER_APPROVERS=lead@acme.example"),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(("planted", "check", "detail", "mend"), ADVICE)
 def test_what_keeps_people_from_the_page_is_advice(planted: Planted, check: str, detail: str, mend: str) -> None:
     told = [line for line in examined(planted) if line.outcome != "ok"]
     assert [(line.check, line.outcome) for line in told] == [(check, "advice")]
     assert detail in told[0].detail
     assert mend in told[0].mend
+
+
+def test_a_service_with_settings_of_ours_that_is_no_page_is_not_taken_for_one() -> None:
+    lines = examined(Planted(change={FUNCTIONS: {"functions": {"2": None}}}))
+    assert {line.about.rpartition("/")[2] for line in lines if line.check.startswith("review")} == {"responder-review"}
 
 
 def test_a_page_behind_a_load_balancers_proxy_is_not_taken_for_examined() -> None:
