@@ -27,6 +27,7 @@ POINTS: Final = tuple(
 """The points that an answer passes, beyond those of an investigation."""
 
 LEAST_ENDED: Final = 10
+_NOT_NOW: Final = 429
 _ALL: Final = 10_000_000
 _PROJECT: Final = """
 [[project]]
@@ -120,9 +121,10 @@ def problems(told: Sequence[Answered], journal: Iterable[Mapping[str, Any]]) -> 
     """
     calls = list(journal)
     ended = {str(one["uid"]): str(one["name"]) for one in calls if one["call"] == "cluster.pod.terminating"}
-    asked = Counter(
-        str(one["name"]) for one in calls if one["call"] == "kubernetes.delete.pods" and not _is_rehearsal(one)
-    )
+    sent = [one for one in calls if not _is_rehearsal(one)]
+    asked = Counter(str(one["name"]) for one in sent if one["call"] == "kubernetes.delete.pods")
+    # A no for now was read, and nothing was done: such a request may be followed by another.
+    asked -= Counter(str(one["name"]) for one in sent if one["call"] == "cluster.refused" and one["code"] == _NOT_NOW)
     others = {str(one["user"]) for one in calls if one["call"] == "kubernetes.delete.pods"} - {REMEDIATOR}
     born = {str(one["uid"]) for one in calls if one["call"] == "cluster.pod.created"}
     known = {uid for one in told for uid in one.uids}

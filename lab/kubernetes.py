@@ -72,6 +72,7 @@ class Server:
             self.authorise(wanted, identity)
             answer = await self.route(wanted)(request, wanted, identity, body)
         except status.ApiError as error:
+            self._refused(wanted, body, error.code)
             answer = web.json_response(error.body, status=error.code)
         if lost == "drip":  # the effect has happened; of the reply comes next to nothing
             return await drip(request)
@@ -88,6 +89,12 @@ class Server:
             raise
         self._note(request, wanted, identity.user, body)
         return identity
+
+    def _refused(self, wanted: Asked, body: Any, code: int) -> None:
+        """A request that would have changed something was answered with a no, and nothing was done."""
+        if wanted.verb not in {"get", "list", "watch"}:
+            named = {"namespace": wanted.namespace, "name": wanted.name, "code": code, "body": body}
+            self.lab.write("cluster.refused", cluster=self.state.cluster.name, of=wanted.verb, **named)
 
     def _note(self, request: web.Request, wanted: Asked, user: str, body: Any) -> None:
         self.lab.write(

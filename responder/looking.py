@@ -1,7 +1,7 @@
 """Step 7: what became of a pod after it was asked to go. Reads alone, through what it is handed; changes nothing.
 
 The request's own answer proves nothing: a pod that was deleted terminates first, and a lost reply tells neither way.
-Only a 404 or another UID under its name is proof that it is gone.
+Only a 404, seen twice, or another UID under its name is proof that it is gone.
 """
 
 from __future__ import annotations
@@ -45,16 +45,23 @@ def look(
         message = "whose end is looked for must be told by its UID"
         raise ValueError(message)
     marked: Outcome | None = None
-    seen = Outcome(kind="unknown", detail="it was not looked at")
+    seen, was_gone = Outcome(kind="unknown", detail="it was not looked at"), False
     for _ in range(_MOST_READS):
         seen = _seen(read, uid, now, quiet, image_digest)
-        if seen.kind in {"deleted", "replaced"}:
+        if seen.kind == "replaced" or (seen.kind == "deleted" and was_gone):
             return seen
+        was_gone = seen.kind == "deleted"
+        if was_gone:
+            # It is said for good: one answer that is wrong must not do.
+            sleep(_EVERY)
+            continue
         marked = seen if seen.kind == "terminating" else marked
         left = (until - now()).total_seconds()
         if left <= 0:
             break
         sleep(min(_EVERY, left))
+    if was_gone:
+        seen = Outcome(kind="unknown", detail="the cluster had no pod of that name, and was asked once", at=now())
     # A mark of deletion is never taken back: what could not be read afterwards does not undo it.
     return marked or seen
 

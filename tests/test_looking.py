@@ -68,7 +68,14 @@ def running(digest: str) -> Pod:
 
 def test_a_pod_that_is_not_there_any_more_was_deleted() -> None:
     watch = Watch([UNTOUCHED, MARKED, "not_found"])
-    assert (watch.look().kind, watch.reads, watch.naps) == ("deleted", 3, [1.0, 1.0])
+    assert (watch.look().kind, watch.reads, watch.naps) == ("deleted", 4, [1.0, 1.0, 1.0])
+
+
+def test_one_answer_that_it_is_gone_is_not_believed() -> None:
+    assert (watch := Watch(["not_found", UNTOUCHED])).look(-1).kind == "failed"
+    assert watch.reads == 2
+    assert Watch(["not_found", MARKED, "not_found", "not_found"]).look().kind == "deleted"
+    assert Watch(["not_found", "unavailable", "not_found", "unavailable"]).look(0).kind == "unknown"
 
 
 def test_another_uid_under_the_name_tells_which_pod_has_it_now() -> None:
@@ -151,7 +158,7 @@ def test_whose_end_is_looked_for_must_be_told() -> None:
 
 def test_it_is_read_once_where_the_time_is_over_already() -> None:
     watch = Watch(["not_found"])
-    assert (watch.look(-60).kind, watch.reads, watch.naps) == ("deleted", 1, [])
+    assert (watch.look(-60).kind, watch.reads, watch.naps) == ("deleted", 2, [1.0])
 
 
 def test_the_last_read_is_at_the_end_of_the_time_and_none_after_it() -> None:

@@ -211,7 +211,8 @@ class Cluster:
         group = root.split("/")[2] if root.startswith("/apis/") else ""
         asking = _asking("get", f"{plural}.{group}" if group else plural, f"{namespace}/{name}" if namespace else name)
         within = f"/namespaces/{namespace}" if namespace else ""
-        reply = self._get(f"{root}{within}/{plural}/{name}", asking, kind)
+        # What every cluster has is missing by its name alone: a 404 of something on the way knows nothing of it.
+        reply = self._get(f"{root}{within}/{plural}/{name}", asking, kind, missing="" if group else name)
         with asking:
             is_asked = _reply.text(reply, "metadata", "name") == name
             if not is_asked or _reply.text(reply, "metadata", "namespace") != namespace:
@@ -237,10 +238,13 @@ class Cluster:
             raise Unanswered("not_found", f"the cluster has no kind {kind} in {group}/{version}")
         return self._plurals[key]
 
-    def _get(self, path: str, asking: Asking, kind: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def _get(
+        self, path: str, asking: Asking, kind: str, query: Mapping[str, str] | None = None, *, missing: str = ""
+    ) -> dict[str, Any]:
         """The JSON object of that `kind` behind `path`; Unanswered as `asking` words it.
 
-        Every answer of an API server says its kind. One that does not must not pass for an empty list.
+        Every answer of an API server says its kind. One that does not must not pass for an empty list. A 404 has to
+        name `missing`, where that is given.
         """
         url = f"{self._address.url}{path}{'?' + urlencode(query) if query else ''}"
         with asking:
@@ -254,7 +258,10 @@ class Cluster:
             with closing(reply):  # a connection whose body was read to its end has been given back by then
                 body = _body(reply, asking)
             if reply.status != _OK:
-                raise asking.status(reply.status)
+                no = asking.status(reply.status)
+                if no.why == "not_found" and missing and not _is_about(body, missing):
+                    raise Unanswered("unavailable", f"{no.detail}, which does not name it")
+                raise no
             document = json.loads(body)
         if not isinstance(document, dict) or document.get("kind") != kind:
             raise asking.broken(f"the answer is not of kind {kind}")
@@ -303,6 +310,15 @@ def _body(reply: Any, asking: Asking) -> bytes:
 def _asking(verb: str, resource: str, on: str) -> Asking:
     mend = f"{verb} {resource}: apply deploy/rbac/investigator.yaml to the cluster"
     return Asking(f"{verb} {resource} {on} of the cluster", mend=mend)
+
+
+def _is_about(body: bytes, name: str) -> bool:
+    """Whether a 404 is the API server's own word of that object: a Status of reason NotFound that names it."""
+    try:
+        said = json.loads(body)
+        return bool(said["kind"] == "Status" and said["reason"] == "NotFound" and said["details"]["name"] == name)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return False
 
 
 def _root(group: str, version: str) -> str:

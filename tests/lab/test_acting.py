@@ -55,6 +55,15 @@ def test_each_lie_and_each_second_request_is_said() -> None:
     ]
 
 
+def test_a_request_after_one_that_was_refused_for_now_is_the_first_and_a_third_is_the_second() -> None:
+    no = {"call": "cluster.refused", "name": "p1", "code": 429, "body": {}}
+    assert acting.problems(_told(12), _journal(12, no, _asked("p1"))) == []
+    assert acting.problems(_told(12), _journal(12, no, _asked("p1"), _asked("p1"))) == ["p1 was asked to end 2 times"]
+    for other in (no | {"code": 503}, no | {"code": 403}, no | {"name": "p2"}, no | {"body": {"dryRun": ["All"]}}):
+        found = acting.problems(_told(12), _journal(12, other, _asked("p1")))
+        assert found == ["p1 was asked to end 2 times"], other
+
+
 def test_every_other_pod_is_of_a_kind_whose_next_has_its_name() -> None:
     from lab.turmoil import scenario, traffic  # noqa: PLC0415 - heavy
 

@@ -317,6 +317,26 @@ def test_a_connection_is_used_again_after_an_answer_and_after_a_refusal(tmp_path
     assert len(set(ports)) == 1
 
 
+_NO_WEB = {"kind": "Status", "reason": "NotFound", "details": {"name": "web"}, "code": 404}
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (json.dumps(_NO_WEB), "not_found"),
+        (json.dumps(_NO_WEB | {"details": {"name": "other"}}), "unavailable"),
+        (json.dumps(_NO_WEB | {"reason": ""}), "unavailable"),
+        (json.dumps(_NO_WEB | {"details": None}), "unavailable"),
+        ("<html>default backend - 404</html>", "unavailable"),
+        ("[]", "unavailable"),
+        ("", "unavailable"),
+    ],
+)
+def test_a_404_that_does_not_name_the_pod_is_no_word_of_the_cluster(tmp_path: Path, said: str, why: str) -> None:
+    with hostile(tmp_path, saying(said.encode(), 404)) as (address, _):
+        assert refused(lambda: Cluster(address, lambda: TOKEN).pod("shop", "web")).why == why
+
+
 def test_a_port_where_nobody_listens_is_unavailable() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
