@@ -97,7 +97,7 @@ resource "google_project_iam_member" "readers" {
   member   = each.value
   condition {
     title      = "${var.name}: the records alone"
-    expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.records.name}\""
+    expression = local.on_records
   }
 }
 
@@ -108,7 +108,7 @@ resource "google_project_iam_member" "writers" {
   member   = each.value
   condition {
     title      = "${var.name}: the records alone"
-    expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.records.name}\""
+    expression = local.on_records
   }
 }
 

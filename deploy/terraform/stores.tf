@@ -10,6 +10,9 @@ locals {
   # Not indexed at all: bodies are long, and nobody searches in them.
   unindexed = { for one in local.indexes.fieldOverrides : "${one.collectionGroup}.${one.fieldPath}" => one }
 
+  # The condition that a permission holds for the records' database, and for no other of the project.
+  on_records = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.records.name}\""
+
   # Who works with records: whoever investigates, and the review page.
   record_keepers = merge(local.investigators, { for one in google_service_account.review : "review" => one.member })
   # Who may write brakes, approvals and intents; respond and sweep, which read hostile text, may not.
@@ -89,7 +92,7 @@ resource "google_project_iam_member" "records" {
   member   = each.value
   condition {
     title      = "${var.name}: the records alone"
-    expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.records.name}\""
+    expression = local.on_records
   }
 }
 
