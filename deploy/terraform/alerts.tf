@@ -1,8 +1,10 @@
 # What a person must look at. docs/operate.md has the cause and the mend of each.
 
 locals {
-  # The functions' own lines: Cloud Run writes what they print under the name of the service.
-  services     = join(" OR ", [for one in google_cloudfunctions2_function.this : "resource.labels.service_name=\"${one.name}\""])
+  # The functions' own lines: Cloud Run writes what they print under the name of the service. The names are not asked of the
+  # functions: a new metric may be known to Cloud Monitoring ten minutes late, and an alert on one that is not yet known is
+  # refused. So metrics are made before the functions are built, which takes minutes, and alerts after.
+  services     = join(" OR ", [for key in keys(local.functions) : "resource.labels.service_name=\"${var.name}-${key}\""])
   of_functions = "resource.type=\"cloud_run_revision\" AND (${local.services})"
 
   # The sources of a record; a denied one is counted as gaps.SOURCE.denied.
@@ -70,6 +72,7 @@ resource "google_monitoring_alert_policy" "lines" {
     mime_type = "text/markdown"
     content   = "See docs/operate.md, ${each.value.title}."
   }
+  depends_on = [google_cloudfunctions2_function.this]
 }
 
 resource "google_monitoring_alert_policy" "dead_letters" {
@@ -147,4 +150,5 @@ resource "google_monitoring_alert_policy" "silence" {
     mime_type = "text/markdown"
     content   = "See docs/operate.md, sweep is silent. Gaps are not filled and lost findings not found while it lasts."
   }
+  depends_on = [google_cloudfunctions2_function.this]
 }

@@ -109,6 +109,9 @@ resource "google_secret_manager_secret_version" "files" {
   for_each    = local.files
   secret      = google_secret_manager_secret.files[each.key].id
   secret_data = file(each.value.content)
+  lifecycle {
+    create_before_destroy = true # a function that starts between the two would find no version, and no policy in force
+  }
 }
 
 resource "google_secret_manager_secret_iam_member" "files" {
@@ -175,7 +178,8 @@ resource "google_cloudfunctions2_function" "this" {
     }
   }
   depends_on = [
-    google_artifact_registry_repository_iam_member.build, google_project_iam_member.build_logs, google_storage_bucket_iam_member.build,
+    google_artifact_registry_repository_iam_member.build, google_project_iam_member.build_logs, google_project_iam_member.build_source,
+    google_storage_bucket_iam_member.build,
     google_secret_manager_secret_version.files, google_secret_manager_secret_iam_member.files,
     google_project_iam_member.records, google_project_iam_member.actions, google_firestore_index.records,
   ]

@@ -209,6 +209,19 @@ resource "google_artifact_registry_repository_iam_member" "build" {
   member     = google_service_account.build.member
 }
 
+# Google copies the functions' source into a bucket of its own, and the build reads it there. The bucket's name goes on
+# where there is a key: https://docs.cloud.google.com/functions/docs/building. It is not there before the first function.
+resource "google_project_iam_member" "build_source" {
+  project = var.project
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.build.member
+  condition {
+    title      = "${var.name}: the functions' source alone"
+    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${var.region}\")"
+  }
+}
+
+# What the review page's image is built from is staged in ours.
 resource "google_storage_bucket_iam_member" "build" {
   bucket = google_storage_bucket.source.name
   role   = "roles/storage.objectViewer"

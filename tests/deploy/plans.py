@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,15 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from texts(one)
+
+
+def before(graph: str) -> dict[str, set[str]]:
+    """All that comes before each resource, near and far, by what `terraform graph` says."""
+    near: dict[str, set[str]] = {}
+    for later, earlier in re.findall(r'"([^"]+)" -> "([^"]+)"', graph):
+        near.setdefault(later, set()).add(earlier)
+
+    def far(one: str) -> set[str]:
+        return near.get(one, set()).union(*(far(earlier) for earlier in near.get(one, ())))
+
+    return {one: far(one) for one in near}

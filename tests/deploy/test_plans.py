@@ -14,7 +14,8 @@ from lab.environment import ROOT
 from lab.terraform.core import Core
 from responder import permissions, settings
 from responder.evidence import Evidence
-from tests.deploy.plans import ACTING, EXAMPLES, of, resources, texts
+from tests.deploy.conftest import copied
+from tests.deploy.plans import ACTING, EXAMPLES, before, of, resources, texts
 
 pytestmark = pytest.mark.slow
 each_example = pytest.mark.parametrize("example", EXAMPLES)
@@ -321,6 +322,55 @@ def test_the_image_of_the_page_has_a_repository_that_the_build_may_write_to(plan
         writers = of(plan, "google_artifact_registry_repository_iam_member")
         assert writers["build_review"]["repository"] == "responder-review"
         assert {one["role"] for one in writers.values()} == {"roles/artifactregistry.writer"}
+
+
+BUILDING = {
+    "google_artifact_registry_repository_iam_member.build",
+    "google_project_iam_member.build_logs",
+    "google_project_iam_member.build_source",
+    "google_storage_bucket_iam_member.build",
+}
+
+
+@pytest.fixture(scope="module")
+def earlier(core: Core, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """All that is made before each resource of the module."""
+    root = copied(tmp_path_factory.mktemp("graph"))
+    assert core.run(root, "init", "-backend=false").code == 0
+    return before(core.run(root, "graph").said)
+
+
+@each_example
+def test_the_build_may_read_the_source_where_google_copies_it_to_and_in_no_other_bucket(
+    plans: dict[str, Any], example: str
+) -> None:
+    # https://docs.cloud.google.com/functions/docs/building: …-CMEK_KEY_HASH behind it where there is a key.
+    one = of(plans[example], "google_project_iam_member")["build_source"]
+    assert (one["project"], one["role"]) == ("acme-sec", "roles/storage.objectViewer")
+    copies = "projects/_/buckets/gcf-v2-sources-made-up-number-europe-west1"
+    assert [given["expression"] for given in one["condition"]] == [f'resource.name.startsWith("{copies}")']
+    (ours,) = of(plans[example], "google_storage_bucket_iam_member").keys() - {'evidence["act"]'}
+    assert ours == "build"  # the page's image is built from what is staged there
+
+
+def test_no_function_is_built_before_the_build_may_do_its_work(earlier: dict[str, set[str]]) -> None:
+    assert earlier["google_cloudfunctions2_function.this"] >= BUILDING
+
+
+def test_a_metric_is_made_before_the_functions_are_built_and_its_alerts_after(earlier: dict[str, set[str]]) -> None:
+    # Cloud Monitoring may know a new metric of a log ten minutes late, and takes no alert of one that it does not know.
+    functions, metrics = "google_cloudfunctions2_function.this", "google_logging_metric.lines"
+    assert functions not in earlier[metrics]
+    waiting = {name for name, first in earlier.items() if metrics in first}
+    assert waiting == {f"google_monitoring_alert_policy.{name}" for name in ("lines", "silence")}
+    assert [name for name in waiting if functions not in earlier[name]] == []
+
+
+@each_example
+def test_the_metrics_count_the_lines_of_each_function(plans: dict[str, Any], example: str) -> None:
+    names = {one["name"] for one in of(plans[example], "google_cloudfunctions2_function").values()}
+    for one in of(plans[example], "google_logging_metric").values():
+        assert set(re.findall(r'service_name="([^"]+)"', one["filter"])) == names
 
 
 def test_an_engineer_may_ask_in_the_name_of_every_account_that_the_doctor_examines(plans: dict[str, Any]) -> None:

@@ -34,6 +34,19 @@ def test_a_second_plan_is_empty_and_other_code_changes_the_functions_alone(
     assert changed == {"google_storage_bucket_object.source"} | functions
 
 
+def test_another_policy_is_there_before_the_one_that_it_replaces_is_destroyed(core: Core, module: Path) -> None:
+    root, given = folder(module, "organization"), options("organization")
+    assert core.run(root, "init", "-backend=false").code == 0
+    assert core.run(root, "apply", "-auto-approve", "-no-color", *given).code == 0
+    policy = root / "policy.toml"
+    policy.write_text(policy.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    version = 'module.responder.google_secret_manager_secret_version.files["policy"]'
+    # A version cannot be changed: the provider replaces it. That is in its code, which is not here.
+    plan = core.planned(root, *given, f"-replace={version}")
+    actions = {one["address"]: one["change"]["actions"] for one in plan["resource_changes"]}
+    assert {at: done for at, done in actions.items() if done != ["no-op"]} == {version: ["create", "delete"]}
+
+
 def test_removal_leaves_records_actions_and_evidence_unless_it_is_asked_for(
     plans: dict[str, Any], core: Core, module: Path
 ) -> None:
