@@ -157,13 +157,18 @@ resource "google_storage_bucket" "evidence" {
   depends_on = [google_project_service.apis]
 }
 
-# Who reads evidence is written down. Of the whole project: Cloud Storage has no such switch for one bucket.
+# Who reads evidence, adds to it or deletes it is written down. Of the whole project: Cloud Storage has no such switch for
+# one bucket. This takes the place of what the project itself has set for this service, exempted members too: the only
+# thing here that is not additive. What is set for all services, or in a folder or the organization, holds beside it.
 resource "google_project_iam_audit_config" "evidence" {
-  count   = var.with_act ? 1 : 0
+  count   = var.with_act && var.audit_storage ? 1 : 0
   project = var.project
   service = "storage.googleapis.com"
-  audit_log_config {
-    log_type = "DATA_READ"
+  dynamic "audit_log_config" {
+    for_each = ["DATA_READ", "DATA_WRITE"]
+    content {
+      log_type = audit_log_config.value
+    }
   }
 }
 

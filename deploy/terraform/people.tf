@@ -2,8 +2,14 @@
 # The examiner's role must never be held at more than single accounts.
 
 locals {
-  examined = length(var.engineers) == 0 ? {} : merge(
-    { respond = google_service_account.respond.name, sweep = google_service_account.sweep.name },
+  # What the responder's accounts may do is asked in their own names, which takes a token, and a token does what its account
+  # does. Those of respond and sweep read, beside our own records; with those of the others commands are run, pods ended
+  # and approvals written: their tokens may be taken until a time that is said, and by default never.
+  examined = length(var.engineers) == 0 ? {} : {
+    respond = google_service_account.respond.name
+    sweep   = google_service_account.sweep.name
+  }
+  examined_for_now = length(var.engineers) == 0 || var.examine_until == "" ? {} : merge(
     { for one in google_service_account.act : "act" => one.name },
     { for one in google_service_account.collector : "collector" => one.name },
     { for one in google_service_account.remediator : "remediator" => one.name },
@@ -73,10 +79,17 @@ resource "google_project_iam_custom_role" "tokens" {
 }
 
 resource "google_service_account_iam_member" "doctors" {
-  for_each           = { for pair in setproduct(keys(local.examined), var.engineers) : join("/", pair) => pair }
-  service_account_id = local.examined[each.value[0]]
+  for_each           = { for pair in setproduct(keys(merge(local.examined, local.examined_for_now)), var.engineers) : join("/", pair) => pair }
+  service_account_id = merge(local.examined, local.examined_for_now)[each.value[0]]
   role               = google_project_iam_custom_role.tokens[0].name
   member             = each.value[1]
+  dynamic "condition" {
+    for_each = contains(keys(local.examined_for_now), each.value[0]) ? [var.examine_until] : []
+    content {
+      title      = "${var.name}: for now"
+      expression = "request.time < timestamp(\"${condition.value}\")"
+    }
+  }
 }
 
 # ---- records, the brake and approvals, each on the one database that the commands open ----

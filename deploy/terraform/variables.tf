@@ -179,12 +179,22 @@ variable "review_roles" {
 }
 
 variable "engineers" {
-  description = "Who may run `responder doctor`: user:…, group:…. They can take short tokens of the responder's service accounts, to ask what those may do."
+  description = "Who may run `responder doctor`: user:…, group:…. They can take short tokens of the accounts of respond and sweep, to ask what those may do; of the others see examine_until."
   type        = set(string)
   default     = []
   validation {
     condition     = alltrue([for one in var.engineers : can(regex("^(user|group|serviceAccount):[^@ ]+@[^@ ]+$", one))])
     error_message = "engineers must be user:, group: or serviceAccount: with an e-mail address."
+  }
+}
+
+variable "examine_until" {
+  description = "Until when engineers can take tokens of the accounts that act, copy files, delete pods or serve the review page too, such as 2026-12-01T18:00:00Z. Empty: never, and the doctor says `not checked` of those."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.examine_until == "" || can(regex("^[0-9-]{10}T[0-9:]{8}Z$", var.examine_until)) && can(timeadd(var.examine_until, "0s"))
+    error_message = "examine_until must be a time of RFC 3339 in UTC, such as 2026-12-01T18:00:00Z."
   }
 }
 
@@ -248,6 +258,12 @@ variable "lock_evidence_retention" {
   description = "Whether that retention is locked. It cannot be undone: not by an owner, not by Google."
   type        = bool
   default     = false
+}
+
+variable "audit_storage" {
+  description = "Whether, with act, the project's audit logs of Cloud Storage are set to DATA_READ and DATA_WRITE: who reads, adds or deletes evidence. It takes the place of an audit config that the project has for this service; false where that one is to stay."
+  type        = bool
+  default     = true
 }
 
 variable "raw_retention_days" {

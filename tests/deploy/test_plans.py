@@ -15,7 +15,7 @@ from lab.terraform.core import Core
 from responder import permissions, settings
 from responder.evidence import Evidence
 from tests.deploy.conftest import copied
-from tests.deploy.plans import ACTING, EXAMPLES, before, of, resources, texts
+from tests.deploy.plans import ACTING, EXAMPLES, before, folder, of, options, resources, texts
 
 pytestmark = pytest.mark.slow
 each_example = pytest.mark.parametrize("example", EXAMPLES)
@@ -106,8 +106,11 @@ def test_no_role_but_the_expected_is_granted_and_nothing_to_everybody(plans: dic
     }  # fmt: skip
     everything = set(texts(plans[example]["planned_values"]))
     assert not everything & {"allUsers", "allAuthenticatedUsers", "roles/owner", "roles/editor", "roles/viewer"}
-    # Additive alone: a binding or a policy would take away what somebody else has granted.
-    assert not [one["type"] for one in resources(plans[example]) if re.search(r"_iam_(?:binding|policy)$", one["type"])]
+    # Additive alone: a binding or a policy would take away what somebody else has granted. The one exception takes the
+    # place of the project's own audit config of Cloud Storage; audit_storage = false leaves it out.
+    kinds = {one["type"] for one in resources(plans[example])}
+    whole = {kind for kind in kinds if re.search(r"_iam_(?!member$|custom_role$)", kind)}
+    assert whole == ({"google_project_iam_audit_config"} if example in ACTING else set())
 
 
 @each_example
@@ -267,13 +270,19 @@ def test_the_evidence_can_be_read_by_nobody_else_and_deleted_by_nobody(plans: di
     assert bucket["retention_policy"] == [{"retention_period": "7776000", "is_locked": False}]
 
 
-def test_who_reads_evidence_is_written_down_where_there_is_any(plans: dict[str, Any]) -> None:
+def test_who_reads_evidence_adds_to_it_or_deletes_it_is_written_down_where_there_is_any(plans: dict[str, Any]) -> None:
     for example, plan in plans.items():
         found = of(plan, "google_project_iam_audit_config")
         assert set(found) == ({"evidence[0]"} if example in ACTING else set())
         for one in found.values():
             assert one["service"] == "storage.googleapis.com"
-            assert [given["log_type"] for given in one["audit_log_config"]] == ["DATA_READ"]
+            assert sorted(given["log_type"] for given in one["audit_log_config"]) == ["DATA_READ", "DATA_WRITE"]
+
+
+def test_a_project_with_an_audit_config_of_its_own_keeps_it_where_that_is_said(core: Core, module: Path) -> None:
+    plan = core.planned(folder(module, "organization"), *options("organization"), audit_storage="false")
+    assert of(plan, "google_project_iam_audit_config") == {}
+    assert set(of(plan, "google_storage_bucket")) == {"evidence[0]", "source"}
 
 
 def test_the_alert_on_denied_gaps_knows_every_source_of_a_record(plans: dict[str, Any]) -> None:
@@ -373,10 +382,30 @@ def test_the_metrics_count_the_lines_of_each_function(plans: dict[str, Any], exa
         assert set(re.findall(r'service_name="([^"]+)"', one["filter"])) == names
 
 
-def test_an_engineer_may_ask_in_the_name_of_every_account_that_the_doctor_examines(plans: dict[str, Any]) -> None:
-    bound = of(plans["everything"], "google_service_account_iam_member")
-    asked = {name.removeprefix('doctors["').partition("/")[0] for name in bound if name.startswith("doctors")}
-    assert asked == {"respond", "sweep", "act", "collector", "remediator", "review"}
+def examined(plan: dict[str, Any]) -> dict[str, list[str]]:
+    """The accounts whose tokens an engineer may take, and the conditions of it."""
+    bound = of(plan, "google_service_account_iam_member")
+    return {
+        name.removeprefix('doctors["').partition("/")[0]: [given["expression"] for given in one["condition"]]
+        for name, one in bound.items()
+        if name.startswith("doctors")
+    }
+
+
+READING = {"respond", "sweep"}
+CHANGING = {"act", "collector", "remediator", "review"}
+"""Whoever has a token of one of these can run a command in a container, end a pod, or write an approval."""
+
+
+def test_an_engineer_may_ask_in_the_name_of_what_reads_alone_and_of_the_others_until_a_time_that_is_said(
+    plans: dict[str, Any], core: Core, module: Path
+) -> None:
+    always: dict[str, list[str]] = {account: [] for account in READING}
+    assert examined(plans["everything"]) == always
+    root = folder(module, "everything")
+    for_now = examined(core.planned(root, *options("everything"), examine_until="2026-12-01T18:00:00Z"))
+    until = 'request.time < timestamp("2026-12-01T18:00:00Z")'
+    assert for_now == always | {account: [until] for account in CHANGING}
 
 
 BOUND = {

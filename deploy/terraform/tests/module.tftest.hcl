@@ -148,6 +148,24 @@ run "engineers_take_tokens_of_the_responders_accounts_alone" {
   }
 }
 
+run "tokens_of_what_acts_are_taken_until_a_time" {
+  command = apply
+  variables {
+    with_act      = true
+    policy_file   = "examples/organization/policy.toml"
+    engineers     = ["user:engineer@acme.example"]
+    examine_until = "2026-12-01T18:00:00Z"
+  }
+  assert {
+    condition     = [for one in google_service_account_iam_member.doctors["remediator/user:engineer@acme.example"].condition : one.expression] == ["request.time < timestamp(\"2026-12-01T18:00:00Z\")"]
+    error_message = "The right must end by itself."
+  }
+  assert {
+    condition     = length(google_service_account_iam_member.doctors) == 5
+    error_message = "Of each account by its own binding."
+  }
+}
+
 run "people_have_the_rights_of_their_commands" {
   command = apply
   variables {

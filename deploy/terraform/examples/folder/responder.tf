@@ -30,9 +30,15 @@ variable "clusters" {
 }
 
 variable "engineers" {
-  description = "Who may run `responder doctor`: user:…, group:…. They can take short tokens of the responder's service accounts, to ask what those may do."
+  description = "Who may run `responder doctor`: user:…, group:…. They can take short tokens of the accounts of respond and sweep, to ask what those may do; of the others see examine_until."
   type        = set(string)
   default     = []
+}
+
+variable "examine_until" {
+  description = "Until when engineers can take tokens of the accounts that act, copy files, delete pods or serve the review page too, such as 2026-12-01T18:00:00Z. Empty: never, and the doctor says `not checked` of those."
+  type        = string
+  default     = ""
 }
 
 variable "analysts" {
@@ -113,6 +119,12 @@ variable "kms_key" {
   default     = ""
 }
 
+variable "audit_storage" {
+  description = "Whether, with act, the project's audit logs of Cloud Storage are set to DATA_READ and DATA_WRITE: who reads, adds or deletes evidence. It takes the place of an audit config that the project has for this service; false where that one is to stay."
+  type        = bool
+  default     = true
+}
+
 variable "keep_data" {
   description = "Whether `terraform destroy` leaves records, actions and evidence where they are. Set to false, and apply, before they may be destroyed."
   type        = bool
@@ -143,6 +155,7 @@ module "responder" {
   cluster_projects      = var.cluster_projects
   clusters              = var.clusters
   engineers             = var.engineers
+  examine_until         = var.examine_until
   analysts              = var.analysts
   people                = var.people
   policy_file           = var.policy_file
@@ -156,6 +169,7 @@ module "responder" {
   review_roles          = var.review_roles
   network               = var.network
   kms_key               = var.kms_key
+  audit_storage         = var.audit_storage
   keep_data             = var.keep_data
   notification_channels = var.notification_channels
 }
