@@ -43,6 +43,19 @@ resource "google_logging_metric" "lines" {
   depends_on = [google_project_service.apis]
 }
 
+# The schedule's calls of the sweep that failed, whether they reached it or not.
+resource "google_logging_metric" "calls" {
+  project     = var.project
+  name        = "${var.name}/calls"
+  description = "Calls of the sweep that failed."
+  filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${var.name}-sweep\" AND severity>=ERROR"
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+  }
+  depends_on = [google_project_service.apis]
+}
+
 resource "google_monitoring_alert_policy" "lines" {
   for_each              = local.log_alerts
   project               = var.project
@@ -141,6 +154,22 @@ resource "google_monitoring_alert_policy" "silence" {
       duration = "900s"
       aggregations {
         alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_SUM"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  # An absence is seen after a first point alone: https://docs.cloud.google.com/monitoring/alerts/metric-absence. Where no
+  # sweep has ended yet, calls that fail tell it.
+  conditions {
+    display_name = "calls of the sweep fail"
+    condition_threshold {
+      filter          = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.calls.name}\" AND resource.type=\"cloud_scheduler_job\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 1 # one is made up for a minute later; of those that hang for ten minutes, two end in fifteen
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "900s"
         per_series_aligner   = "ALIGN_SUM"
         cross_series_reducer = "REDUCE_SUM"
       }

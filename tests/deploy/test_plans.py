@@ -368,9 +368,11 @@ def test_no_function_is_built_before_the_build_may_do_its_work(earlier: dict[str
 
 def test_a_metric_is_made_before_the_functions_are_built_and_its_alerts_after(earlier: dict[str, set[str]]) -> None:
     # Cloud Monitoring may know a new metric of a log ten minutes late, and takes no alert of one that it does not know.
-    functions, metrics = "google_cloudfunctions2_function.this", "google_logging_metric.lines"
-    assert functions not in earlier[metrics]
-    waiting = {name for name, first in earlier.items() if metrics in first}
+    functions = "google_cloudfunctions2_function.this"
+    metrics = {name for name in earlier if name.startswith("google_logging_metric.")}
+    assert metrics == {"google_logging_metric.lines", "google_logging_metric.calls"}
+    assert [name for name in metrics if functions in earlier[name]] == []
+    waiting = {name for name, first in earlier.items() if metrics & first}
     assert waiting == {f"google_monitoring_alert_policy.{name}" for name in ("lines", "silence")}
     assert [name for name in waiting if functions not in earlier[name]] == []
 
@@ -378,8 +380,27 @@ def test_a_metric_is_made_before_the_functions_are_built_and_its_alerts_after(ea
 @each_example
 def test_the_metrics_count_the_lines_of_each_function(plans: dict[str, Any], example: str) -> None:
     names = {one["name"] for one in of(plans[example], "google_cloudfunctions2_function").values()}
-    for one in of(plans[example], "google_logging_metric").values():
+    found = of(plans[example], "google_logging_metric")
+    calls = found.pop("calls")
+    for one in found.values():
         assert set(re.findall(r'service_name="([^"]+)"', one["filter"])) == names
+    (job,) = of(plans[example], "google_cloud_scheduler_job").values()
+    assert calls["filter"] == (
+        f'resource.type="cloud_scheduler_job" AND resource.labels.job_id="{job["name"]}" AND severity>=ERROR'
+    )
+
+
+def test_a_sweep_that_never_ended_once_is_silent_too(plans: dict[str, Any]) -> None:
+    # An absence is seen after a first point alone: https://docs.cloud.google.com/monitoring/alerts/metric-absence.
+    first, second = of(plans["project"], "google_monitoring_alert_policy")["silence"]["conditions"]
+    (absent,), (failing,) = first["condition_absent"], second["condition_threshold"]
+    assert (absent["duration"], '"logging.googleapis.com/user/responder/swept"' in absent["filter"]) == ("900s", True)
+    assert '"logging.googleapis.com/user/responder/calls"' in failing["filter"]
+    assert 'resource.type="cloud_scheduler_job"' in failing["filter"]
+    (per,) = failing["aggregations"]
+    # One that fails is made up for a minute later; of those that hang, two end within a quarter of an hour.
+    assert (failing["comparison"], failing["threshold_value"]) == ("COMPARISON_GT", 1)
+    assert per["alignment_period"] == "900s"
 
 
 def examined(plan: dict[str, Any]) -> dict[str, list[str]]:
