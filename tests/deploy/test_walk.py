@@ -132,7 +132,13 @@ def test_the_sum_of_what_it_costs_is_the_sum_of_its_rows_and_each_product_is_rig
         assert prices[what] == round(amount(much) * above, 2), what
 
 
-NAMES = {"ORGANIZATION_ID": "123456789012", "YOUR_PROJECT": "acme-sec", "PROJECT_WITH_CLUSTERS": "acme-shop-prod"}
+NAMES = {
+    "ORGANIZATION_ID": "123456789012",
+    "YOUR_PROJECT": "acme-sec",
+    "PROJECT_WITH_CLUSTERS": "acme-shop-prod",
+    "KEY_PROJECT": "acme-keys",
+    "PROJECT_NUMBER": "421458901689",
+}
 """What a reader puts in."""
 
 
@@ -209,12 +215,42 @@ def test_every_command_of_the_page_can_be_run_where_the_page_has_led_to() -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(GCLOUD is None, reason="gcloud is not installed")
 def test_gcloud_parses_every_command_of_the_page(tmp_path: Path) -> None:
-    lines = [shlex.join(words) for words in commands() if words[0] == "gcloud"]
+    lines = list(dict.fromkeys(shlex.join(words) for words in commands() if words[0] == "gcloud"))
     assert len(lines) >= 8
     assert parsed([*lines, "gcloud builds submit dist/review --nope=1"], tmp_path)[1:] == [
         *[""] * (len(lines) - 1),
         "UnrecognizedArgumentsError",
     ]
+
+
+AGENTS = {
+    "google_pubsub_topic": "gcp-sa-pubsub",
+    "google_firestore_database": "gcp-sa-firestore",
+    "google_storage_bucket": "gs-project-accounts",
+    "google_secret_manager_secret": "gcp-sa-secretmanager",
+    "google_artifact_registry_repository": "gcp-sa-artifactregistry",
+    "google_cloudfunctions2_function": "gcf-admin-robot",
+    "google_cloud_run_v2_service": "serverless-robot-prod",
+}
+"""Who uses the key for a type: https://docs.cloud.google.com/functions/docs/securing/cmek, and each product's page."""
+BESIDE = {"gcp-sa-eventarc"}
+"""Google's page on functions names Eventarc's agent for all of them, beside those above."""
+
+
+def test_each_agent_that_uses_the_key_is_made_and_granted_before_it_is_used() -> None:
+    module = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "terraform").glob("*.tf"))
+    blocks = re.findall(r'^resource "(\w+)" "\w+" \{\n(.*?)^\}', module, flags=re.MULTILINE | re.DOTALL)
+    assert {kind for kind, block in blocks if "var.kms_key" in block} == set(AGENTS)
+    section = PAGE.partition("\n## Keys of your own\n")[2].partition("\n## ")[0]
+    block = [shlex.join(words) for words in commands(section)]
+    agents = {*AGENTS.values()} | BESIDE
+    assert set(re.findall(r"service-PROJECT_NUMBER@([a-z-]+)\.iam\.gserviceaccount\.com", section)) == agents
+    made = {one for line in block for one in re.findall(r"services identity create --service=(\w+)", line)}
+    assert made == {"pubsub", "firestore", "secretmanager", "artifactregistry", "cloudfunctions", "run", "eventarc"}
+    assert [line for line in block if line.startswith("gcloud storage service-agent ")]
+    on = next(line for line in block if line.startswith("gcloud services enable "))
+    assert made == set(re.findall(r" (\w+)\.googleapis\.com", on)) - {"cloudkms", "storage"}
+    assert [line for line in block if "keys add-iam-policy-binding" in line and "cryptoKeyEncrypterDecrypter" in line]
 
 
 @pytest.mark.slow
