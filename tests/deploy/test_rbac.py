@@ -190,12 +190,12 @@ MAY = {
 }  # fmt: skip
 
 
-def may(shop: Running, token: str, what: str) -> bool:
+def may(shop: Running, token: str, what: str, namespace: str = "shop") -> bool:
     """A SelfSubjectAccessReview; kubectl's own would come as protobuf, which the lab does not speak."""
     verb, _, named = what.partition(" ")
     plural, _, group = named.partition(".")
     resource, _, subresource = plural.partition("/")
-    asked = {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": "shop"}
+    asked = {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": namespace}
     code, answer = shop.http(
         "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", token=token,
         body={"spec": {"resourceAttributes": asked}},
@@ -208,3 +208,54 @@ def may(shop: Running, token: str, what: str) -> bool:
 @pytest.mark.parametrize("token", MAY)
 def test_a_server_tells_each_identity_what_it_may_do_and_no_more(shop: Running, token: str) -> None:
     assert {what for what in ASKED if may(shop, token, what)} == MAY[token]
+
+
+def holders(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lab's identities with what those documents bind to them, each user with its name for a token.
+
+    A RoleBinding gives the rules of its role in its own namespace alone, a ClusterRoleBinding everywhere.
+    """
+    rules = {
+        (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one["rules"]
+        for one in documents
+        if "rules" in one
+    }
+    held: dict[str, list[dict[str, list[str]]]] = {}
+    for one in documents:
+        if one["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
+            here, role = one["metadata"].get("namespace", ""), one["roleRef"]
+            within = {"namespaces": [here]} if one["kind"] == "RoleBinding" else {}
+            at = here if role["kind"] == "Role" else ""
+            for who in one["subjects"]:
+                assert who["kind"] == "User"
+                mine = held.setdefault(who["name"], [])
+                mine += [rule | within for rule in rules[role["kind"], at, role["name"]]]
+    return [{"user": user, "token": user, "rules": mine} for user, mine in held.items()]
+
+
+OPTED_IN = {"collector": {"shop"}, "remediator": {"shop", "default"}}
+"""Where GIVEN opts in to capture and to deletion; `pay` is a namespace that opted in to neither, `""` every one."""
+
+
+@needs_kubectl
+def test_what_is_bound_holds_where_a_namespace_opted_in_and_nowhere_else(tmp_path: Path) -> None:
+    written(tmp_path / "out", GIVEN)
+    documents = rendered(tmp_path / "out" / "acme-shop-prod_europe-west1-b_shop")
+    with serve(tmp_path, identities=holders(documents)) as server:
+
+        def allowed(who: str, namespace: str) -> set[str]:
+            return {what for what in ASKED if may(server, GIVEN[who], what, namespace)}
+
+        for hand, token in (("collector", rbac.COLLECTOR_TOKEN), ("remediator", rbac.REMEDIATOR_TOKEN)):
+            for namespace in ("shop", "default", "pay", "kube-system", ""):
+                here = MAY[token] if namespace in OPTED_IN[hand] else set()
+                assert allowed(hand, namespace) == here, (hand, namespace)
+        for reader in ("respond", "sweep", "act"):
+            assert allowed(reader, "pay") == allowed(reader, "shop") == MAY[rbac.INVESTIGATOR_TOKEN]
+
+
+@needs_kubectl
+def test_where_nobody_opted_in_the_hands_are_nobody(tmp_path: Path) -> None:
+    written(tmp_path / "out", GIVEN)
+    documents = rendered(tmp_path / "out" / "acme-data-prod_europe-west4_data")
+    assert {one["user"] for one in holders(documents)} == {GIVEN[who] for who in ("respond", "sweep", "act")}
