@@ -1,8 +1,9 @@
 """Writes a kustomize overlay for each cluster: `terraform output -json rbac | python3 deploy/rbac/overlays.py FOLDER`.
 
 Each binds the roles beside this file to the service accounts' e-mail addresses: `read` for the cluster, `collect` and
-`remediate` in the namespaces that opted in, and nowhere else. Prints the command that applies each. Only the standard
-library; asks no cluster. Input, as the Terraform module puts it out::
+`remediate` in the namespaces that opted in, and nowhere else. Prints the command that applies each; with
+`--credentials=dns` (or `ip`) also the one that makes its context, by that endpoint. Only the standard library; asks no
+cluster. Input, as the Terraform module puts it out::
 
     {"respond": EMAIL, "sweep": EMAIL, "act": EMAIL or "", "collector": EMAIL or "", "remediator": EMAIL or "",
      "clusters": [{"project", "location", "name", "namespaces": [...], "capture_namespaces": [...]}]}
@@ -10,6 +11,7 @@ library; asks no cluster. Input, as the Terraform module puts it out::
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -75,13 +77,21 @@ def written(cluster: dict[str, Any], given: dict[str, Any], out: Path) -> Path:
 
 def main() -> None:
     """Reads the standard input; SystemExit with the reason where it is not what it should be."""
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: terraform output -json rbac | python3 deploy/rbac/overlays.py FOLDER")
+    parser = argparse.ArgumentParser(
+        usage="terraform output -json rbac | python3 deploy/rbac/overlays.py FOLDER [--credentials={dns,ip}]"
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--credentials", choices=("dns", "ip"))
+    asked = parser.parse_args()
     given = json.load(sys.stdin)
     for cluster in given["clusters"]:
-        folder = written(cluster, given, Path(sys.argv[1]))
-        context = f"gke_{cluster['project']}_{cluster['location']}_{cluster['name']}"
-        print(shlex.join(["kubectl", f"--context={context}", "apply", "-k", str(folder)]))
+        folder = written(cluster, given, asked.folder)
+        project, location, name = (cluster[part] for part in ("project", "location", "name"))
+        if asked.credentials:
+            way = ["--dns-endpoint"] if asked.credentials == "dns" else []
+            where = [f"--location={location}", f"--project={project}", *way]
+            print(shlex.join(["gcloud", "container", "clusters", "get-credentials", name, *where]))
+        print(shlex.join(["kubectl", f"--context=gke_{project}_{location}_{name}", "apply", "-k", str(folder)]))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import yaml
 from lab import rbac
 from lab.environment import ROOT
 from responder import permissions
+from tests.gcloud import GCLOUD, parsed
 from tests.lab.api_server import KUBECTL, Running, serve
 
 SCRIPT = ROOT / "deploy" / "rbac" / "overlays.py"
@@ -36,10 +37,9 @@ UNTOLD = ("--validate=false",)
 needs_kubectl = pytest.mark.skipif(not KUBECTL.exists(), reason="kubectl is not installed")
 
 
-def written(folder: Path, given: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder)], input=json.dumps(given), capture_output=True, text=True, check=False
-    )
+def written(folder: Path, given: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), str(folder), *options]
+    return subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)
 
 
 def rendered(folder: Path) -> list[dict[str, Any]]:
@@ -105,6 +105,22 @@ def test_without_act_only_reading_is_bound_and_a_namespace_that_opted_in_is_refu
     refused = written(tmp_path, GIVEN | {"act": ""})
     assert refused.returncode == 1
     assert "act is not deployed" in refused.stderr
+
+
+@pytest.mark.parametrize(("way", "flag"), [("dns", " --dns-endpoint"), ("ip", "")])
+def test_for_a_fleet_each_cluster_is_reached_before_its_overlay_is_applied(tmp_path: Path, way: str, flag: str) -> None:
+    done = written(tmp_path, GIVEN, f"--credentials={way}")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    made = "gcloud container clusters get-credentials"
+    assert lines[::2] == [
+        f"{made} {c['name']} --location={c['location']} --project={c['project']}{flag}" for c in GIVEN["clusters"]
+    ]
+    assert lines[1::2] == written(tmp_path, GIVEN).stdout.splitlines()
+    if GCLOUD:
+        wrong = f"{lines[0]} --nope=1"
+        found = parsed([lines[0], lines[2], wrong], tmp_path)
+        assert found == ["", "", "UnrecognizedArgumentsError"]
 
 
 @pytest.mark.parametrize(

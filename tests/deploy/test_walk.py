@@ -24,6 +24,7 @@ from responder import cli, settings
 from tests.deploy.plans import folder, options
 from tests.gcloud import GCLOUD, parsed
 
+EXAMPLE = ROOT / "deploy" / "terraform" / "examples" / "organization"
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 MODULES = ["LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER", "ADDED_BINARY_EXECUTED", "ADDED_LIBRARY_LOADED"]
 
@@ -145,7 +146,9 @@ NAMES = {
 def commands(page: str = PAGE) -> list[list[str]]:
     """Every command of the page's blocks, as words; what follows a pipe is a command of its own."""
     found = []
-    for block in re.findall(r"^```\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL):
+    for kind, block in re.findall(r"^```(\w*)\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL):
+        if kind:
+            continue  # a file, not commands
         text = block.replace("\\\n", " ")
         for name, value in NAMES.items():
             text = text.replace(name, value)
@@ -180,7 +183,7 @@ def wrong(words: list[str], at: Path) -> str:
         return "" if all(f'variable "{name}"' in texts for name in given) else "variable"
     if words[:2] == ["terraform", "output"]:
         return "" if f'output "{words[-1]}"' in texts else "output"
-    return "" if words[0] == "gcloud" else "unknown"
+    return "" if words[0] == "gcloud" or words == ["sh"] else "unknown"
 
 
 def asked(words: list[str]) -> str:
@@ -210,6 +213,19 @@ def test_every_command_of_the_page_can_be_run_where_the_page_has_led_to() -> Non
     assert wrong(["responder", "doctor"], ROOT) == "unknown"
     assert "No such option" in asked(["doctor", "--nope"])
     assert wrong(["terraform", "apply", "-var", "nope=1"], ROOT / "deploy/terraform/examples/folder") == "variable"
+
+
+def test_the_example_for_config_sync_applies_the_folder_that_is_written_for_a_cluster() -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    given = yaml.safe_load(text)
+    assert (given["apiVersion"], given["kind"]) == ("configsync.gke.io/v1beta1", "RootSync")
+    spec = given["spec"]
+    assert spec["sourceFormat"] == "unstructured"  # kustomize; the default is a hierarchy of its own
+    assert spec["override"]["namespaceStrategy"] == "explicit"  # no namespace is made, or taken over
+    root, _, cluster = spec["git"]["dir"].partition("/")
+    clusters = (EXAMPLE / "example.tfvars").read_text(encoding="utf-8")
+    found = re.findall(r'project = "([^"]+)", location = "([^"]+)", name = "([^"]+)"', clusters)
+    assert (root, tuple(cluster.split("_"))) == ("rbac", found[0])
 
 
 @pytest.mark.slow
