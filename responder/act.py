@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from responder import braking, confirming, log, pipeline, removing
+from responder import braking, confirming, log, pipeline, removing, siblings
 from responder.capture import custody, seizing
 from responder.compose import Material, counted, policy_of
 from responder.decision import Situation, binding, decide, may_enter
@@ -82,6 +83,9 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
     # Read anew: the decision is made by the policy of now, not by that of before the capture.
     policy = policy_of(world)
     if began is not None and began.state != "intended":
+        if began.intent.record_id != record.id:
+            reasons = (f"another record of the pod acted on it: {began.intent.record_id}",)
+            record = record.model_copy(update={"decision": record.decision.model_copy(update={"reasons": reasons})})
         return removing.seen(world, acting, claim, record, began)
     record = record.model_copy(update={"decision": _decided(world, acting, record, policy, began)})
     project = policy.of_subject(record.provenance.subject)
@@ -91,7 +95,7 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
     if record.decision.kind == "hold" or project is None:
         # What did not come for a reason that may pass is asked for again, a few times.
         again = project is not None and project.capture and seizing.is_worth_another(record)
-        return removing.held(world, claim, record, again=again)
+        return removing.held(world, claim, record, again=again or siblings.are_all_that_holds(record.decision))
     return removing.remove(world, acting, claim, record, project)
 
 
@@ -167,15 +171,16 @@ def _captured(world: World, acting: Acting, record: Record, material: Material) 
 def _decided(world: World, acting: Acting, record: Record, policy: Policy, began: Intended | None) -> Decision:
     """Every guard asked anew, and the question to the approvers where one is to be asked."""
     situation = _situation(world, acting, record, policy, began)
+    project = policy.of_subject(record.provenance.subject)
+    if project is not None and project.capture:
+        situation = replace(situation, others_waiting=siblings.waiting(world, record, project))
     decision = decide(situation)
     if decision.kind != "await_approval" or situation.approval is not None:
         return decision
-    subject = record.provenance.subject
-    project = policy.of_subject(subject)
     asked = Approval(
         binding=decision.binding,
         record_id=record.id,
-        project=subject.project_id,
+        project=record.provenance.subject.project_id,
         uid=decision.uid,
         asked_at=situation.now,
         until=situation.now + timedelta(minutes=project.approval_minutes if project else 1),
@@ -211,9 +216,9 @@ def _situation(
 def _began(acting: Acting, record: Record) -> Intended | None:
     """The intent of this pod that is to be gone on with, or looked after; None where none is.
 
-    A pod that is gone can be proven no more: which one it was, the intent says.
+    A pod that is gone can be proven no more: which one it was, the intent says, or what was captured from it.
     """
-    key = removing.key_of(record)
+    key = removing.key_of(record) or removing.key_of(record, uid=record.capture.uid if record.capture else "")
     found = acting.actions.intent(key) if key else None
     if found is not None:
         # Another record of the same pod has begun: whoever sends first has acted for both.

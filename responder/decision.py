@@ -33,7 +33,8 @@ class Situation:
     `brake` is the Brake that is on, or None; `brake_known` whether it could be read. `answered_before` is the key of an
     intent for the same workload and image, empty where there is none. `captures_intact` is whether every capture was
     read back with the same hash (None: not asked). `approval_is_spent_here`: the approval was used for this very pod,
-    whose request has not left yet. `own_namespaces` are the responder's own, where it has any.
+    whose request has not left yet. `others_waiting` are ids of the pod's other records whose container is still to be
+    entered. `own_namespaces` are the responder's own, where it has any.
     """
 
     record: Record
@@ -46,6 +47,7 @@ class Situation:
     answered_before: str | None = None
     acted_before: bool | None = None
     captures_intact: bool | None = None
+    others_waiting: tuple[str, ...] | None = None
     approval: Approval | None = None
     approval_is_spent_here: bool = False
     own_namespaces: frozenset[str] = field(default_factory=frozenset)
@@ -54,6 +56,8 @@ class Situation:
 VERIFIED_FOR = timedelta(seconds=120)
 """How long SCC's and the cluster's word holds for a decision that `act` makes."""
 
+OTHERS_CAPTURED: Final = "others-captured"
+"""The one guard whose no passes by itself: the other record is at work."""
 BY_ACT: Final = "asked by act when it acts"
 
 _NOT_MUTED: Final = frozenset({"", "MUTE_UNSPECIFIED", "UNDEFINED", "UNMUTED"})
@@ -422,6 +426,17 @@ def _wrong_with(capture: Capture, record: Record, uid: str) -> str:
     return "of what was to be captured, all failed" if "failed" in statuses and "captured" not in statuses else ""
 
 
+def _others_captured(s: Situation) -> Answer:
+    """What the pod's other containers hold is lost with the pod too."""
+    if not _project(s).capture:
+        return True, "the project has capture = false"
+    if s.others_waiting is None:
+        return None, "whether another record of the pod has yet to be captured is not known"
+    if s.others_waiting:
+        return False, f"of the pod's record {s.others_waiting[0]} nothing was captured yet, and it goes first"
+    return True, "no other record of the pod waits for its capture"
+
+
 def _not_answered(s: Situation) -> Answer:
     if s.answered_before is None:
         return None, "whether this workload and image were answered before is not known"
@@ -462,6 +477,7 @@ GUARDS: Final[tuple[Ask, ...]] = (
     Ask("not-exempt", _not_exempt),
     Ask("evidence-found", _evidence_found),
     Ask("captures-kept", _captures_kept, by_act=True),
+    Ask(OTHERS_CAPTURED, _others_captured, by_act=True),
     Ask("not-answered-before", _not_answered, by_act=True),
     Ask("not-acted-before", _not_acted, by_act=True),
 )

@@ -668,6 +668,12 @@ class Records(Protocol):
     def previous(self, record_id: str) -> str:
         """The id of the record before it of the same container; empty where there is none."""
 
+    def of_pod(self, subject: Subject, since: datetime) -> tuple[str, ...]:
+        """Ids of the records of that pod, whichever its container, whose windows began at `since` or later.
+
+        Those included that nobody has investigated yet; oldest first.
+        """
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
 

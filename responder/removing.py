@@ -332,12 +332,13 @@ def _saved(world: World, claim: Claim, record: Record, update: dict[str, object]
 # --- what it is about -------------------------------------------------------------------------------------------------
 
 
-def key_of(record: Record) -> str:
-    """One action for each pod: cluster, namespace, UID. Empty where the pod is not proven."""
+def key_of(record: Record, *, uid: str = "") -> str:
+    """One action for each pod: cluster, namespace, `uid` or else the proven one. Empty where neither is."""
     proof, cluster = record.evidence.proof, record.evidence.cluster
-    if not isinstance(proof, Found) or not isinstance(cluster, Found) or not proof.value.uid:
+    uid = uid or (proof.value.uid if isinstance(proof, Found) else "")
+    if not isinstance(cluster, Found) or not uid:
         return ""
-    return f"{cluster.value.self_link}/{record.provenance.subject.namespace}/{proof.value.uid}"
+    return f"{cluster.value.self_link}/{record.provenance.subject.namespace}/{uid}"
 
 
 def answered_before(acting: Acting, record: Record) -> str | None:

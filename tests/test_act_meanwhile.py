@@ -431,6 +431,94 @@ def test_respond_and_sweep_have_nothing_to_act_with_and_never_open_the_second_st
         assert wiring.world().act is None
 
 
+# --- what the pod's other containers hold is lost with it -------------------------------------------------------------
+
+BOTH_CAPTURED = AUTO | {"capture": "true", "least_verdict": '"suspicious"'}
+
+
+def two_containers() -> dict[str, Any]:
+    """The scenario with a compiler in the pod's other container too, and its finding."""
+    made = load(SCENARIOS / "attack-web-pod.yaml").model_dump()
+    (cluster,) = made["clusters"]
+    first = next(pod for pod in cluster["pods"] if pod["name"] == POD)
+    main, beside = first["containers"]
+    beside |= {"files": dict(main["files"]), "image_id": main["image_id"]}
+    text = (SCENARIOS / "attack-web-pod.notification.json").read_text()
+    return {
+        "clusters": [cluster],
+        "findings": [*made["findings"], {"like": "nothing", "data": in_the_other_container(text)}],
+    }
+
+
+def in_the_other_container(text: str) -> Any:
+    data = json.loads(text.replace(json.loads(text)["finding"]["name"].rpartition("/")[2], "e" * 32))
+    data["finding"]["kubernetes"]["pods"][0]["containers"][0] |= {"name": "metrics"}
+    return data
+
+
+def with_its_record(here: Scene) -> str:
+    data = json.dumps(in_the_other_container(json.dumps(here.lab.notification))).encode()
+    finding = notification.read(data)
+    assert finding is not None
+    pipeline.respond(wiring.world(), finding, Delivery(data=data, message_id="2", received=here.lab.now()))
+    return next(one.id for one in wiring.store().list(RecordQuery()) if one.subject.container == "metrics")
+
+
+def captured(record: Record | None) -> bool:
+    return record is not None and any(one.status == "captured" for one in record.artifacts)
+
+
+@needs_kubelet
+def test_a_pod_stays_until_each_of_its_containers_that_a_finding_names_was_captured(tmp_path: Path) -> None:
+    with scene(tmp_path, BOTH_CAPTURED, changes=two_containers()) as here:
+        other = with_its_record(here)
+        first = here.act()
+        assert (first.decision.kind, here.deletes(), captured(first)) == ("hold", [], True)
+        assert first.decision.reasons == (
+            f"others-captured: of the pod's record {other} nothing was captured yet, and it goes first",
+        )
+        assert first.provenance.act == "wanted"
+        second = act.act(here.world, other)
+        assert second is not None
+        assert (captured(second), second.outcome.kind, here.deletes()) == (True, "deleted", [here.uid])
+        # The first one tells what became of its pod as well, and by whom.
+        here.lab.advance(timedelta(minutes=1))
+        over = here.act()
+        assert (over.outcome.kind, here.deletes()) == ("deleted", [here.uid])
+        assert over.decision.reasons == (f"another record of the pod acted on it: {other}",)
+        assert captured(over)
+
+
+@needs_kubelet
+def test_a_record_of_the_pod_that_is_only_now_investigated_is_waited_for(tmp_path: Path) -> None:
+    with scene(tmp_path, BOTH_CAPTURED, changes=two_containers()) as here:
+        finding = notification.read(json.dumps(in_the_other_container(json.dumps(here.lab.notification))).encode())
+        assert finding is not None
+        delivery = Delivery(data=b"", message_id="2", received=here.lab.now())
+        wiring.store().admit(finding, next(iter(finding.targets())), delivery)
+        done = here.act()
+        assert (done.decision.kind, done.provenance.act, here.deletes()) == ("hold", "wanted", [])
+
+
+@needs_kubelet
+def test_a_record_of_the_pod_from_which_nothing_can_be_taken_is_not_waited_for(tmp_path: Path) -> None:
+    changes = two_containers()
+    pod = next(one for one in changes["clusters"][0]["pods"] if one["name"] == POD)
+    pod["containers"] = [one for one in pod["containers"] if one["name"] == "checkout"]
+    with scene(tmp_path, BOTH_CAPTURED, changes=changes) as here:
+        other = with_its_record(here)
+        assert not captured(act.act(here.world, other))
+        assert here.act().outcome.kind == "deleted", here.record.decision.reasons
+
+
+@needs_kubelet
+def test_another_record_stands_before_nothing_where_a_guard_holds_the_pod_anyway(tmp_path: Path) -> None:
+    with scene(tmp_path, BOTH_CAPTURED | {"remediate": '"off"'}, changes=two_containers()) as here:
+        with_its_record(here)
+        done = here.act()
+        assert (done.decision.kind, done.provenance.act) == ("hold", "done")
+
+
 # --- what act has to know, and cannot ---------------------------------------------------------------------------------
 
 

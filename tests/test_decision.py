@@ -116,6 +116,7 @@ def a_situation(**changes: Any) -> Situation:
         "answered_before": "",
         "acted_before": False,
         "captures_intact": True,
+        "others_waiting": (),
         "own_namespaces": frozenset({"responder"}),
     }
     return Situation(**(values | changes))
@@ -295,6 +296,8 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("captures-kept", record(artifacts=(an_artifact("failed"), an_artifact("left_out")))),
     ("captures-kept", change(captures_intact=None)),
     ("captures-kept", change(captures_intact=False)),
+    ("others-captured", change(others_waiting=None)),
+    ("others-captured", change(others_waiting=("ab" * 16,))),
     ("not-answered-before", change(answered_before=None)),
     ("not-answered-before", change(answered_before="a/key")),
     ("not-acted-before", change(acted_before=None)),
@@ -305,7 +308,8 @@ WEAKER: tuple[tuple[str, Change], ...] = (
 FOLLOWS: tuple[tuple[frozenset[str], Change], ...] = (
     (
         frozenset({"project-named", "project-agrees", "mode-allows", "finding-fresh", "verdict-high-enough"})
-        | {"namespace-open", "owner-kind-allowed", "replicas-remain", "not-exempt", "evidence-found", "captures-kept"},
+        | {"namespace-open", "owner-kind-allowed", "replicas-remain", "not-exempt", "evidence-found", "captures-kept"}
+        | {"others-captured"},
         project(number="1"),
     ),
     (frozenset({"finding-active", "finding-fresh", "verified-lately", "evidence-found"}), evidence(scc=GONE)),
@@ -473,7 +477,7 @@ def test_a_capture_for_which_there_was_nothing_to_take_does_not_hold_the_pod(why
 
 
 def test_a_project_that_does_not_capture_needs_no_capture() -> None:
-    without = both(project(capture=False), record(capture=None), change(captures_intact=None))
+    without = both(project(capture=False), record(capture=None), change(captures_intact=None, others_waiting=None))
     assert decide(without(a_situation())).kind == "delete_pod"
 
 

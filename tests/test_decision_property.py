@@ -77,6 +77,7 @@ class Facts:
     captures: bool
     capture: str
     intact: bool | None
+    others: tuple[str, ...] | None
     namespace_protected: bool
     exempt: str
     sha256: str
@@ -95,7 +96,7 @@ GOOD: dict[str, Any] = {
     "verdict": "malicious", "proof": "proven", "other_uid": False, "ending": False, "static": False,
     "kind": "Deployment", "ready": 3, "mode": "auto", "least": "malicious", "kinds": frozenset({"Deployment"}),
     "age": 30, "floor": 1, "needs": frozenset({"scc", "pod", "proof"}), "captures": True, "capture": "kept",
-    "intact": True, "namespace_protected": False, "exempt": "", "sha256": "ab" * 32, "read_only": False,
+    "intact": True, "others": (), "namespace_protected": False, "exempt": "", "sha256": "ab" * 32, "read_only": False,
     "brake": "off", "verified": 20, "answered": "", "acted": False, "confirmed": "all", "project": "the same",
 }  # fmt: skip
 OTHERS: dict[str, tuple[Any, ...]] = {
@@ -117,6 +118,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "mode": ("off", "shadow", "approve"),
     "capture": ("none", "other pod", "denied", "distroless"),
     "intact": (False, None),
+    "others": (("ab" * 16,), None),
     "namespace_protected": (True,),
     "exempt": ("namespace", "workload", "other"),
     "sha256": ("",),
@@ -234,6 +236,7 @@ def situation(facts: Facts) -> Situation:
         answered_before=facts.answered,
         acted_before=facts.acted,
         captures_intact=facts.intact,
+        others_waiting=facts.others,
     )
 
 
@@ -261,7 +264,7 @@ def all_is_so(f: Facts) -> bool:
             bool(f.sha256) and not f.read_only and f.brake == "off",
             f.verified is not None and f.verified <= 120,
             f.answered == "" and f.acted is False,
-            not f.captures or (captured and f.intact is True),
+            not f.captures or (captured and f.intact is True and f.others == ()),
         )
     )
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from responder.finding import Finding, Target
     from responder.notices.ledger import Told
     from responder.ports import Admission, Claim, Clock, Delivery, Precedent, RecordLine, RecordQuery
-    from responder.record import Record, RecordedFinding, ReviewEntry, Traits
+    from responder.record import Record, RecordedFinding, ReviewEntry, Subject, Traits
     from responder.stores.firestore_admission import Admissions
     from responder.stores.firestore_calls import Path
     from responder.stores.texts import Texts
@@ -272,6 +272,14 @@ class FirestoreRecords:
         if head is None or "previous" not in head.data:
             head = self._database.get(path_of(record_id), ("previous",)) if is_id(record_id) else None
         return str(head.data.get("previous", "")) if head else ""
+
+    def of_pod(self, subject: Subject, since: datetime) -> tuple[str, ...]:
+        """Ids of the records of that pod, whichever its container, whose windows began then or later; oldest first."""
+        place = (subject.cluster, subject.location, subject.namespace, subject.pod)
+        asked = Asked(equal=tuple(short(clean(word)) for word in place), at_least=stamp(since))
+        project = {short(clean(word)) for word in (subject.project_id, subject.project_number)} - {""}
+        rows = [row for row in self._database.ask(firestore_queries.OF_POD, asked) if project & {*row.data["projects"]}]
+        return tuple(row.id for row in sorted(rows, key=lambda row: (row.data["window_start"], row.id)))
 
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""

@@ -88,6 +88,14 @@ NEAR: Final = Query(
 )
 """The records of a subject around a moment."""
 
+OF_POD: Final = Query(
+    collection="records",
+    equal=("cluster", "location", "namespace", "pod"),
+    order=(("window_start", "ASCENDING"),),
+    fields=("window_start", "projects"),
+)
+"""The records of a pod's containers since a moment; `projects` has the id and the number, as far as they are known."""
+
 OCCURRENCES: Final = Query(collection="occurrences", equal=("record_id",), fields=OCCURRENCE)
 
 _BY_TIME: Final[tuple[tuple[str, Direction], ...]] = (("finding_time", "ASCENDING"), ("finding_key", "ASCENDING"))
@@ -156,6 +164,7 @@ def listing(given: frozenset[str]) -> Query:
 QUERIES: Final = (
     KNOWN,
     NEAR,
+    OF_POD,
     OCCURRENCES,
     OCCURRENCES_BETWEEN,
     FINDINGS,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from responder.finding import Finding, Target
     from responder.notices.ledger import Told
     from responder.ports import Clock, Delivery, Precedent, RecordLine, RecordQuery
-    from responder.record import Record, RecordedFinding, ReviewEntry, Traits
+    from responder.record import Record, RecordedFinding, ReviewEntry, Subject, Traits
     from responder.stores.texts import Texts
 
 
@@ -303,6 +303,14 @@ class SqliteRecords:
             row = self._file.db().execute(_PREVIOUS, (clean(record_id),)).fetchone()
         return "" if row is None else str(row[0])
 
+    def of_pod(self, subject: Subject, since: datetime) -> tuple[str, ...]:
+        """Ids of the records of that pod, whichever its container, whose windows began then or later; oldest first."""
+        place = (clean(word) for word in (subject.namespace, subject.pod, subject.cluster, subject.location))
+        project = clean(subject.project_id), clean(subject.project_number)
+        with self._file.errors():
+            rows = self._file.db().execute(_OF_POD, (stamp(since), *place, *project))
+            return tuple(row[0] for row in rows.fetchall())
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
         shared = trait_pairs(traits)
@@ -412,6 +420,11 @@ _FINDINGS_AFTER: Final = (
 _PREVIOUS: Final = (
     "SELECT p.id FROM records AS r JOIN records AS p ON p.subject = r.subject AND p.window_start < r.window_start"
     " WHERE r.id = ? ORDER BY p.window_start DESC LIMIT 1"
+)
+_OF_POD: Final = (
+    "SELECT id FROM records WHERE window_start >= ? AND namespace = ? AND pod = ? AND cluster = ? AND location = ?"
+    " AND (project_id <> '' AND project_id = ? OR project_number <> '' AND project_number = ?)"
+    " ORDER BY window_start, id"
 )
 _PRECEDENTS: Final = (
     "SELECT r.id, r.window_start, r.verdict, (SELECT json_extract(v.json, '$.verdict') FROM reviews AS v"

@@ -337,6 +337,20 @@ class MemoryRecords:
             ]
             return max(before, key=_start).id if before else ""
 
+    def of_pod(self, subject: Subject, since: datetime) -> tuple[str, ...]:
+        """Ids of the records of that pod, whichever its container, whose windows began then or later; oldest first."""
+        place = subject.model_dump(exclude={"container", "project_id", "project_number"})
+        project = {subject.project_id, subject.project_number} - {""}
+        with self._lock:
+            rows = [
+                row
+                for row in self.rows.values()
+                if place.items() <= row.words.items()
+                and project & {row.words["project_id"], row.words["project_number"]}
+                and row.start >= since
+            ]
+        return tuple(row.id for row in sorted(rows, key=lambda row: (row.start, row.id)))
+
     def history(self, traits: Traits, *, before: datetime, limit: int = 500) -> tuple[Precedent, ...]:
         """Finished records of windows that started earlier and share a trait, newest first."""
         shared = set(words.trait_pairs(traits))

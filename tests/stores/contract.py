@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,7 @@ def _claim_it(store: Records, n: int) -> int:
 
 _WRITE_FOREVER = """
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from responder.stores import opened
 from tests.builders import TARGET, a_delivery, a_finding, a_record
@@ -825,6 +827,22 @@ class RecordsContract:
         assert records.wanting(NOW, limit=2) == (ids[1], ids[2])
         assert records.wanting(LATER, limit=1) == (ids[0],)
         assert records.wanting(LATER, limit=0) == ()
+
+    def test_of_a_pod_are_the_records_of_each_of_its_containers_and_of_no_other_pod(self, records: Records) -> None:
+        first = admitted(records)
+        beside = replace(TARGET, container="sidecar")
+        second = records.admit(a_finding(key="1/2", event_time=minutes(5)), beside, a_delivery()).record_id
+        others = (replace(TARGET, pod="another"), replace(TARGET, namespace="another"))
+        for number, target in enumerate(others):
+            records.admit(a_finding(key=f"1/3{number}"), target, a_delivery())
+        records.admit(a_finding(key="1/4", project_id="another", project_number="7"), TARGET, a_delivery())
+        subject = a_record(first).provenance.subject
+        assert records.of_pod(subject, EVENT_TIME) == (first, second)
+        assert records.of_pod(subject, minutes(1)) == (second,)
+        # By the id of its project or by its number, whichever is known.
+        assert records.of_pod(subject.model_copy(update={"project_number": ""}), EVENT_TIME) == (first, second)
+        assert records.of_pod(subject.model_copy(update={"project_id": ""}), EVENT_TIME) == (first, second)
+        assert records.of_pod(subject.model_copy(update={"project_id": "", "project_number": ""}), EVENT_TIME) == ()
 
     # --- what was told ------------------------------------------------------------------------------------------------
 
