@@ -45,7 +45,7 @@ class Impersonated:
         if not _ACCOUNT.fullmatch(account):
             raise Unanswered("invalid", "not the e-mail address of a service account")
         self._account = account
-        self._mend = f"grant yourself {PERMISSIONS[0]} on {account} (roles/iam.serviceAccountTokenCreator)"
+        self._mend = f"grant yourself {PERMISSIONS[0]} on {account} for this hour (`engineers`, `examine_until`)"
         self._google = google.as_account(account)
         self._rest = Rest(self._google)
 

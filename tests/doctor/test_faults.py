@@ -814,6 +814,18 @@ def test_what_cannot_be_asked_is_not_checked_with_its_reason_and_never_fine(
     assert reason != "denied" or "grant yourself" in told[0].mend
 
 
+def test_what_acts_is_not_checked_by_whoever_may_not_take_its_token_and_the_mend_is_a_right_that_ends() -> None:
+    changing = (ACT, COLLECTOR, REMEDIATOR, REVIEW)
+    lines = examined(Planted(withheld=tuple({"account": DOCTOR, "permission": TOKEN, "on": one} for one in changing)))
+    assert [line for line in lines if line.outcome == "wrong"] == []
+    untold = [line for line in lines if line.outcome == "not_checked"]
+    for account in changing:
+        mends = {line.mend for line in untold if f"to ask as {account}" in line.detail}
+        # Not a role that holds five rights more, for good.
+        assert mends == {f"grant yourself {TOKEN} on {account} for this hour (`engineers`, `examine_until`)"}
+    assert [line for line in untold if INVESTIGATOR in line.detail] == []
+
+
 def test_a_brake_that_is_on_is_advice_with_who_and_how_it_is_let_go_of() -> None:
     pulled = tuple(
         Brake(on=on, project=project, why="a drill", by="ana@acme.example", at=datetime(2026, 11, 20, tzinfo=UTC))
