@@ -31,6 +31,8 @@ from lab.rbac import (
     REMEDIATOR_TOKEN,
     REVIEW,
     REVIEW_TOKEN,
+    scoped,
+    unscoped,
 )
 from lab.scenario import ScenarioDeployment
 from lab.state import FaultError, Lab
@@ -113,7 +115,7 @@ class Estate:
             raise ApiError(grpc.StatusCode.PERMISSION_DENIED, permission(needed, resource))
 
     def _caller(self, request: web.Request) -> str:
-        token = request.headers["Authorization"].partition(" ")[2]
+        token = unscoped(request.headers["Authorization"].partition(" ")[2])
         caller = next((account for account, known in _TOKENS.items() if known == token), "")
         if not caller:
             raise ApiError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
@@ -144,7 +146,8 @@ class Estate:
             if right not in self._held(caller, account[1], plan) or account[1] not in _TOKENS:
                 raise ApiError(grpc.StatusCode.PERMISSION_DENIED, permission(right, account[1]))
             until = datetime.now(UTC) + timedelta(minutes=10)
-            return {"accessToken": _TOKENS[account[1]], "expireTime": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
+            token = scoped(_TOKENS[account[1]], body.get("scope", []))
+            return {"accessToken": token, "expireTime": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
         tested = _TESTED.fullmatch(path)
         if tested is None:
             raise web.HTTPNotFound

@@ -163,13 +163,13 @@ class _Impersonating(LabGoogle):
         from google.oauth2.credentials import Credentials  # noqa: PLC0415 - heavy
 
         from responder.live._errors import Asking  # noqa: PLC0415 - heavy
-        from responder.live.google import SCOPE  # noqa: PLC0415 - heavy
+        from responder.live.google import SCOPES  # noqa: PLC0415 - heavy
 
         if self._credentials is None:
             base = f"{self._endpoints['rest']}/v1/projects/-/serviceAccounts/{self._account}:generateAccessToken"
             source: Any = Credentials(token=self._own)  # type: ignore[no-untyped-call]  # it ships no types
             kind: Any = impersonated_credentials.Credentials
-            self._credentials = kind(source, self._account, [SCOPE], lifetime=600, iam_endpoint_override=base)
+            self._credentials = kind(source, self._account, list(SCOPES), lifetime=600, iam_endpoint_override=base)
         with Asking("an access token of the account", mend=""):
             if not self._credentials.valid:
                 import requests  # noqa: PLC0415 - heavy

@@ -6,6 +6,8 @@ what the product does in the lab, it can do with those. The admin is the analyst
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -31,6 +33,8 @@ DOCTOR: Final = "engineer@acme.example"
 ACT: Final = "act@acme-sec.iam.gserviceaccount.com"
 REVIEW: Final = "review@acme-sec.iam.gserviceaccount.com"
 ADMIN: Final = "analyst@acme.example"
+EMAIL_SCOPE: Final = "https://www.googleapis.com/auth/userinfo.email"
+_UNNAMED: Final = "unnamed:"
 
 Rule = dict[str, list[str]]
 _READ: Final = ["get", "list"]
@@ -88,12 +92,31 @@ def identities(scenario: Scenario, resources: tuple[Resource, ...]) -> dict[str,
     return known | given
 
 
+def scoped(token: str, scopes: Collection[str]) -> str:
+    """An account's token as it is given for those scopes."""
+    return token if EMAIL_SCOPE in scopes else f"{_UNNAMED}{token}"
+
+
+def unscoped(token: str) -> str:
+    """The account's token, whatever it was given for: IAM knows the account all the same."""
+    return token.removeprefix(_UNNAMED)
+
+
+def unique_id(email: str) -> str:
+    """The number of a service account, 21 digits as Google's are."""
+    return f"1{int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20:020}"
+
+
 def authenticate(known: dict[str, Identity], authorization: str) -> Identity:
-    """The identity behind an `Authorization` header; `status.ApiError` (401) where there is none."""
+    """The identity behind an `Authorization` header; `status.ApiError` (401) where there is none.
+
+    As on GKE, an account whose token may not tell its e-mail is its number: to RBAC it is somebody else.
+    """
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or token not in known:
+    if scheme.lower() != "bearer" or unscoped(token) not in known:
         raise status.unauthorized()
-    return known[token]
+    identity = known[unscoped(token)]
+    return identity if token in known else Identity(user=unique_id(identity.user), rules=())
 
 
 def forbidden(identity: Identity, asked: Asked) -> status.ApiError:

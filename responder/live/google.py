@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
     from responder.ports import Access
 
-SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+_EMAIL_SCOPE: Final = "https://www.googleapis.com/auth/userinfo.email"
+SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform", _EMAIL_SCOPE)
+"""Of every token. Without the second, a service account is its number to GKE, and RBAC binds its e-mail address:
+kubernetes/cloud-provider-gcp, cmd/gke-gcloud-auth-plugin/default_credentials_token_provider.go; kubernetes#58141."""
 PERMISSIONS: Final = ("iam.serviceAccounts.getAccessToken",)
 ROLE: Final = "actor"
 """Of `act`, on the collector and the remediator alone: `token_as`."""
 
-PERSON_SCOPES: Final = ("openid", "https://www.googleapis.com/auth/userinfo.email")
+PERSON_SCOPES: Final = ("openid", _EMAIL_SCOPE)
 """A person's login has the scopes that it was made with; `gcloud auth application-default login` asks for both of these
 unless it is told otherwise. A service account is given exactly these."""
 
@@ -211,7 +214,7 @@ class LiveGoogle:
         return make(
             source_credentials=self._credentials(),
             target_principal=email,
-            target_scopes=[SCOPE],
+            target_scopes=list(SCOPES),
             lifetime=_AS_SECONDS,
         )
 
@@ -237,7 +240,7 @@ class LiveGoogle:
 def _default() -> Any:
     import google.auth  # noqa: PLC0415 - heavy
 
-    credentials, _project = google.auth.default(scopes=[SCOPE])
+    credentials, _project = google.auth.default(scopes=list(SCOPES))
     return credentials
 
 

@@ -170,7 +170,7 @@ def test_as_another_account_the_token_is_that_accounts_and_the_responders_own_pa
     ((url, headers, body),) = service.asked
     assert url == f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     assert {name.lower(): text for name, text in headers.items()}["authorization"] == "Bearer first"
-    assert (body["scope"], body["lifetime"]) == ([google_module.SCOPE], "600s")
+    assert (body["scope"], body["lifetime"]) == (list(google_module.SCOPES), "600s")
 
 
 def test_an_account_that_may_not_be_taken_is_a_reason_and_the_reply_is_not_shown(
