@@ -1,9 +1,10 @@
 """Step 1: many findings of one container as a few groups of like processes. Pure.
 
-One `gcc a.c` is five executions, one `pip install` can be hundreds: a record shows each kind once, with how many there
-were, and the store keeps them all. Read page by page, so that a record of any size fits into memory. Of more kinds than
-a record shows, those that say the most are kept: a flood of harmless commands hides none that is not. What SCC confirms
-and what it does not is never one group, and neither takes the other's room.
+One `gcc a.c` is five executions, one `pip install` can be hundreds: a record shows each kind once, with how many
+there were, and the store keeps them all. Read page by page, so that a record of any size fits into memory. Of more
+kinds than a record shows, those that say the most are kept: a flood of harmless commands hides none that is not. What
+SCC confirms and what it does not is never one group, and neither takes the other's room. Nor is a finding that a
+guard of step 7 says no to ever of a group to which it says yes, however many kinds there are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from responder import compiler
 from responder.record import Confirmed, RecordedFinding
+from responder.standing import Standing, standing
 
 if TYPE_CHECKING:
     from responder.finding import Process
@@ -24,7 +26,13 @@ MOST_GROUPS: Final = 100
 _MORE_KEYS: Final = 20
 
 
-Kind = tuple[object, ...]
+class Kind(NamedTuple):
+    """Equal for findings of one standing whose processes are alike; without processes `what` is the finding's own."""
+
+    standing: Standing
+    what: tuple[object, ...]
+
+
 Worth = Callable[[RecordedFinding], int]
 """How much a kind says: the higher, the worse it looks."""
 
@@ -52,7 +60,8 @@ def pages_of(records: Records, record_id: str) -> Iterator[tuple[RecordedFinding
 def burst(pages: Iterable[tuple[RecordedFinding, ...]], worth: Worth) -> Burst:
     """Findings in the order of their eventTime, grouped.
 
-    Of more than `MOST_GROUPS` kinds, the one that says the least, and of those the latest, joins the next of its like.
+    Of more than `MOST_GROUPS` kinds, the one that says the least, and of those the latest, joins the next of which the
+    guards would say the same: the last group of which one says no is kept.
     A finding of which SCC's word is not known joins those of its kind that SCC confirms: it tells no more than they do.
     """
     sorted_: dict[Confirmed, _Groups] = {word: _Groups(worth) for word in get_args(Confirmed)}
@@ -85,10 +94,24 @@ class _Groups:
         self.groups[kind] = _joined(self.groups[kind], one) if kind in self.groups else one
         if len(self.groups) > MOST_GROUPS:
             self._worths |= {kind: self._worth(self.groups[kind]) for kind in self.groups.keys() - self._worths}
-            # Sorting is stable: of those that say the same, the first that came are kept.
-            *_, into, out = sorted(self.groups, key=lambda kind: -self._worths[kind])
+            out, into = self._least()
             self.folded[out] = into
             self.groups[into] = _joined(self.groups[into], self.groups.pop(out))
+
+    def _least(self) -> tuple[Kind, Kind]:
+        """The kind that says the least, and the next one of which the guards would say the same.
+
+        There are always two: the guards have fewer answers than there are groups.
+        """
+        waiting: dict[tuple[bool, ...], Kind] = {}
+        # Sorting is stable: of those that say the same, the first that came are kept.
+        for kind in sorted(self.groups, key=lambda kind: -self._worths[kind])[::-1]:
+            answers = _answers(kind.standing)
+            if answers in waiting:
+                return waiting[answers], kind
+            waiting[answers] = kind
+        message = "no two groups are of the same answers"
+        raise AssertionError(message)
 
     def take(self, others: _Groups) -> None:
         """The others' groups whose kind is here too."""
@@ -103,7 +126,15 @@ def _time(one: RecordedFinding) -> datetime:
 def _joined(first: RecordedFinding, one: RecordedFinding) -> RecordedFinding:
     more = (*first.more, one.key, *one.more)[:_MORE_KEYS]
     latest = max(first.last_event_time or first.event_time, one.last_event_time or one.event_time)
-    return replace(first, count=first.count + one.count, last_event_time=latest, more=more)
+    # Of many kinds two that name one pod each, and not the same, may be one group: it names both.
+    others = one.pods[:1] if len(standing(first).pods) == 1 and standing(first).pods != standing(one).pods else ()
+    pods = (*first.pods, *others)
+    return replace(first, count=first.count + one.count, last_event_time=latest, more=more, pods=pods)
+
+
+def _answers(told: Standing) -> tuple[bool, ...]:
+    """What the guards tell apart, in few values: which pods they are takes none of them."""
+    return told.active, told.muted, told.test, len(told.pods) == 1
 
 
 def like(process: Process) -> tuple[str, str]:
@@ -112,6 +143,6 @@ def like(process: Process) -> tuple[str, str]:
 
 
 def kind_of(one: RecordedFinding) -> Kind:
-    """Equal for findings of one state whose processes are alike."""
+    """The kind of a finding."""
     shapes = tuple(map(like, one.processes))
-    return (one.category, one.state, shapes) if shapes else (one.key,)
+    return Kind(standing(one), (one.category, one.state, shapes) if shapes else (one.key,))

@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerRef, Pod, SccFinding, Workload
-from responder.finding import TEST_MARK
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import NOTHING_TO_TAKE, Capture, Decision, Guard, Record, RecordedFinding, judged
+from responder.record import NOTHING_TO_TAKE, Capture, Decision, Guard, Record, judged
+from responder.standing import is_muted, standing
 
 T = TypeVar("T")
 
@@ -60,7 +60,6 @@ OTHERS_CAPTURED: Final = "others-captured"
 """The one guard whose no passes by itself: the other record is at work."""
 BY_ACT: Final = "asked by act when it acts"
 
-_NOT_MUTED: Final = frozenset({"", "MUTE_UNSPECIFIED", "UNDEFINED", "UNMUTED"})
 _SYSTEM: Final = ("kube-", "gke-", "gmp-", "istio-", "config-management-")
 _SYSTEM_EXACT: Final = frozenset({"gatekeeper-system", "cnrm-system"})
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -207,7 +206,7 @@ def _not_a_test(s: Situation) -> Answer:
     """The mark takes power away and gives none: whoever forges it holds a pod that would have been held without it."""
     if not s.record.findings:
         return None, "the record has no finding"
-    marked = any(one.key.rpartition("/")[2].startswith(TEST_MARK) for one in s.record.findings)
+    marked = any(standing(one).test for one in s.record.findings)
     return not marked, "a finding of the record is a test of the doctor's" if marked else "no finding of it is a test"
 
 
@@ -225,21 +224,14 @@ def _findings_confirmed(s: Situation) -> Answer:
 
 def _finding_active(s: Situation) -> Answer:
     """By SCC's word, and by the latest that was published of each recorded finding."""
-    scc = _scc(s)
-    states = [(scc.state, scc.mute), *(_latest(one) for one in s.record.findings)]
-    if len(states) == 1:
+    scc, told = _scc(s), [standing(one) for one in s.record.findings]
+    if not told:
         return None, "the record has no finding"
-    if any(state != "ACTIVE" for state, _ in states):
+    if scc.state != "ACTIVE" or not all(one.active for one in told):
         return False, "a finding of the record is not ACTIVE"
-    if any(mute not in _NOT_MUTED for _, mute in states):
+    if is_muted(scc.mute) or any(one.muted for one in told):
         return False, "a finding of the record is muted"
     return True, "every finding is ACTIVE, and none is muted"
-
-
-def _latest(finding: RecordedFinding) -> tuple[str, str]:
-    # A mute leaves eventTime as it is: the one that came last tells; an older eventTime that comes late does not.
-    last = max(finding.occurrences, key=lambda one: (one.event_time, one.received), default=None)
-    return (last.state, last.mute) if last else (finding.state, finding.mute)
 
 
 def _finding_fresh(s: Situation) -> Answer:
@@ -278,7 +270,7 @@ def _one_pod(s: Situation) -> Answer:
     if not s.record.findings or not subject.namespace or not subject.pod:
         return None, "no pod is named"
     for finding in s.record.findings:
-        if {(pod.namespace, pod.name) for pod in finding.pods} != {(subject.namespace, subject.pod)}:
+        if standing(finding).pods != {(subject.namespace, subject.pod)}:
             return False, "a finding of the record names another pod, more than one, or none"
     return True, "every finding names this one pod"
 

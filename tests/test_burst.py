@@ -9,14 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from responder import burst, pipeline, report
 from responder.errors import Busy
-from responder.finding import Finding
+from responder.finding import TEST_MARK, Finding
 from responder.ports import Delivery, LogPages, RecordQuery, Telling, World
-from responder.record import RecordedFinding
+from responder.record import Occurrence, RecordedFinding
+from responder.standing import standing
 from responder.stores.sqlite import SqliteRecords
 from responder.triage import telling
 from tests.builders import EVENT_TIME, a_finding, a_recorded
@@ -39,6 +41,10 @@ def _recorded(finding: Finding) -> RecordedFinding:
     return replace(
         a_recorded(), key=finding.key, event_time=finding.event_time, processes=finding.processes, occurrences=()
     )
+
+
+def seen(state: str = "ACTIVE", mute: str = "UNMUTED") -> Occurrence:
+    return Occurrence(event_time=EVENT_TIME, state=state, mute=mute, message_id="1", received=EVENT_TIME)
 
 
 def _pages(findings: Iterable[Finding]) -> Iterator[tuple[RecordedFinding, ...]]:
@@ -64,6 +70,62 @@ def test_whatever_their_order_the_kinds_that_say_the_most_are_kept_and_every_fin
     assert sorted(one.key for one in found.groups) == sorted(best)
     assert sum(one.count for one in found.groups) == 500
     assert len(found.keys) == 500
+
+
+OTHER = replace(a_recorded().pods[0], name="another-pod")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"occurrences": (seen(mute="MUTED"),)},
+        {"occurrences": (seen(state="INACTIVE"),)},
+        {"mute": "MUTED"},
+        {"pods": (*a_recorded().pods, OTHER)},
+        {"key": f"1/{TEST_MARK}1"},
+    ],
+    ids=["muted", "not active", "muted by SCC's word", "names another pod", "a test"],
+)
+def test_what_a_guard_would_say_no_to_is_a_group_of_its_own_and_no_flood_folds_it_away(changes: dict[str, Any]) -> None:
+    flood = [replace(_recorded(_harmless(number)), confirmed="yes") for number in range(300)]
+    # The same command as the first of the flood, and the one that says the least of all.
+    odd = replace(flood[0], **{"key": "1/odd"} | changes)
+    found = burst.burst(iter([(*flood[:150], odd, *flood[150:])]), lambda one: int(standing(one) == standing(flood[0])))
+    assert len(found.groups) == burst.MOST_GROUPS
+    assert [(one.key, one.count) for one in found.groups if standing(one) != standing(flood[0])] == [(odd.key, 1)]
+
+
+def test_of_many_kinds_that_a_guard_says_no_to_few_are_kept_and_each_no_is_kept() -> None:
+    chance = random.Random(11)  # noqa: S311 - a test's order
+    rows = [replace(_recorded(_harmless(0)), key="1/first", confirmed="yes")]
+    for number in range(600):
+        pods = tuple(replace(OTHER, name=f"pod-{number}-{more}") for more in range(chance.randrange(3)))
+        mark = TEST_MARK if chance.randrange(3) == 0 else ""
+        state, mute = chance.choice(("ACTIVE", "INACTIVE")), chance.choice(("MUTED", "UNMUTED", ""))
+        told = replace(_recorded(_harmless(number)), key=f"1/{mark}{number}", confirmed="yes")
+        rows.append(replace(told, pods=(*pods, *told.pods), state=state, mute=mute))
+    found = burst.burst(iter([tuple(rows)]), lambda one: 1 if standing(one) == standing(rows[0]) else 0)
+    assert len(found.groups) == burst.MOST_GROUPS
+    assert sum(one.count for one in found.groups) == len(rows)
+    assert {_noes(one) for one in found.groups} == {_noes(one) for one in rows}
+
+
+def _noes(one: RecordedFinding) -> tuple[bool, ...]:
+    told = standing(one)
+    return told.active, told.muted, told.test, len(told.pods) == 1
+
+
+def test_whoever_names_another_pod_in_each_finding_makes_no_more_groups_and_the_other_pods_show() -> None:
+    rows = [
+        replace(_recorded(_harmless(0)), key=f"1/{number}", pods=(replace(OTHER, name=f"pod-{number}"),))
+        for number in range(300)
+    ]
+    found = burst.burst(iter([tuple(rows)]), telling)
+    assert len(found.groups) == burst.MOST_GROUPS
+    assert sum(one.count for one in found.groups) == 300
+    folded = [one for one in found.groups if one.count > 1]
+    assert folded
+    assert all(len(standing(one).pods) > 1 for one in folded)
 
 
 def _answered(outside: World, finding: Finding) -> str:
