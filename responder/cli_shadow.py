@@ -52,12 +52,24 @@ def lines(made: ShadowReport) -> tuple[str, ...]:
         f"held: {_judged(made.held)}",
         *(f"  {no.records:5} by {no.guard}" + (f", {no.alone} by it alone" if no.alone else "") for no in made.noes),
     ]
+    if made.captures.keys() - {"not_entered"}:
+        rows.append(f"captured: {', '.join(f'{count} {_CAPTURED[kind]}' for kind, count in made.captures.items())}")
+    elif made.decided:
+        rows.append("captured: nothing, no container was entered (capture = true in the policy has it done)")
     if made.wrong:
         rows.append(f"judged to be no attack, and no guard held them: {', '.join(made.wrong)}")
     done = {kind: count for kind, count in made.outcomes.items() if kind != "held"}
     if done:
         rows.append(f"what really happened: {', '.join(f'{count} {kind}' for kind, count in done.items())}")
     return (*rows, f"advice: {made.advice}")
+
+
+_CAPTURED = {
+    "whole": "with all that was wanted",
+    "in_part": "in part",
+    "nothing": "with nothing",
+    "not_entered": "whose container was not entered",
+}
 
 
 def _judged(counts: dict[str, int]) -> str:

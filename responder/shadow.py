@@ -29,6 +29,9 @@ _HOUR: Final = timedelta(hours=1)
 NOT_REVIEWED: Final = "not_reviewed"
 
 
+CaptureKind = Literal["whole", "in_part", "nothing", "not_entered"]
+
+
 class No(Model):
     """A guard that said no, or could not be answered. `alone`: in so many records it was the only one."""
 
@@ -42,6 +45,10 @@ class ShadowReport(Model):
 
     `limited`: no guard held them, and a limit of the hour or an answer to an earlier record would have. `wrong` are ids
     of records that no guard held and that a reviewer judged to be no attack, `limited` ones among them.
+
+    `captures`
+    count the decided records by what was copied before the pod would have been gone: all but what a cap left out
+    (`whole`), a part of it, nothing, or nobody entered the container.
     """
 
     project: str
@@ -54,6 +61,7 @@ class ShadowReport(Model):
     noes: tuple[No, ...]
     wrong: tuple[str, ...]
     outcomes: dict[str, int]
+    captures: dict[CaptureKind, int]
     advice: str
 
 
@@ -65,7 +73,7 @@ def report(project: str, mode: Mode | None, records: Iterable[Record], per_hour:
     """
     total, wrong, passed = 0, list[str](), list[_Passed]()
     let_by, held, outcomes = Counter[str](), Counter[str](), Counter[str]()
-    said_no, alone = Counter[str](), Counter[str]()
+    said_no, alone, captures = Counter[str](), Counter[str](), Counter[CaptureKind]()
     for record in records:
         total += 1
         outcomes[record.outcome.kind] += 1
@@ -73,6 +81,7 @@ def report(project: str, mode: Mode | None, records: Iterable[Record], per_hour:
         if not decision.guards:
             continue
         mode = mode or decision.mode
+        captures[_captured(record)] += 1
         if decision.would == "delete_pod":
             let_by[judged] += 1
             passed.append(_passed(record, judged))
@@ -96,6 +105,7 @@ def report(project: str, mode: Mode | None, records: Iterable[Record], per_hour:
         noes=tuple(No(guard=guard, records=count, alone=alone[guard]) for guard, count in rows),
         wrong=tuple(wrong),
         outcomes=dict(sorted(outcomes.items())),
+        captures=dict(sorted(captures.items())),
         advice=_advice(named, total, let_by, held, rows[0][0] if rows else ""),
     )
 
@@ -144,6 +154,16 @@ def _within(passed: Sequence[_Passed], per_hour: PerHour) -> Counter[str]:
         uids.add(one.uid)
         answered.add(answer)
     return deleted
+
+
+def _captured(record: Record) -> CaptureKind:
+    if record.capture is None:
+        return "not_entered"
+    wanted = [one for one in record.artifacts if one.status != "left_out"]
+    came = [one for one in wanted if one.status == "captured" and not one.truncated]
+    if not came:
+        return "nothing"
+    return "whole" if len(came) == len(wanted) else "in_part"
 
 
 def _noes(decision: Decision) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from responder.cli_shadow import lines
 from responder.decision import BY_ACT
 from responder.policy import PerHour
 from responder.ports import Records
-from responder.record import Decision, Guard, Outcome, Record, Review, ReviewEntry, Traits
+from responder.record import Artifact, Capture, Decision, Guard, Outcome, Record, Review, ReviewEntry, Traits
 from responder.shadow import report
 from responder.stores.sqlite import SqliteRecords
 from tests.builders import TARGET, a_delivery, a_finding, a_record, a_recorded
@@ -87,6 +87,42 @@ def test_a_guard_is_counted_once_for_each_record_that_it_held_and_never_where_on
         ("not-bare", 1, 0),
     ]
     assert made.mode == "shadow"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kind"),
+    [
+        (None, "not_entered"),
+        ((), "nothing"),
+        (("failed", "left_out"), "nothing"),
+        (("captured", "failed"), "in_part"),
+        (("captured", "cut"), "in_part"),
+        (("captured", "captured", "left_out"), "whole"),
+    ],
+)
+def test_what_was_copied_before_a_pod_would_have_been_gone_is_counted(
+    statuses: tuple[str, ...] | None, kind: str
+) -> None:
+    artifacts = tuple(
+        Artifact.model_validate(
+            {
+                "path": f"/{n}",
+                "role": "source",
+                "status": "captured" if one == "cut" else one,
+                "truncated": one == "cut",
+            }
+        )
+        for n, one in enumerate(statuses or ())
+    )
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    given = dict.fromkeys(
+        ("uid", "namespace", "pod", "container", "node", "image_digest", "identity", "responder"), "x"
+    )
+    capture = None if statuses is None else Capture.model_validate({"at": at, "finished": at, **given})
+    made = report(PROJECT, "shadow", [decided("delete_pod", capture=capture, artifacts=artifacts), a_record()])
+    assert made.captures == {kind: 1}
+    (told,) = [line for line in lines(made) if line.startswith("captured: ")]
+    assert ("capture = true in the policy" in told) == (statuses is None)
 
 
 def right(count: int) -> list[Record]:
@@ -217,6 +253,7 @@ def test_the_command_reads_the_projects_records_since_then_with_their_reviews(re
         "held by limits: 0",
         "held: 1 (1 not reviewed)",
         "      1 by pod-proven, 1 by it alone",
+        "captured: nothing, no container was entered (capture = true in the policy has it done)",
         f"judged to be no attack, and no guard held them: {wrong}",
         "what really happened: 1 deleted",
         "advice: stay: 1 of 2 were judged to be no attack; exempt what they share, or ask for more evidence",
