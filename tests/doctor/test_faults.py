@@ -50,6 +50,8 @@ CLUSTERS: Final = f"/v1/projects/{PROJECT}/locations/-/clusters"
 BUCKET: Final = "/storage/v1/b/acme-sec-evidence"
 POLICY: Final = "policy of acme-sec"
 INDEXES: Final = len(index_keys())
+OF_FINDINGS: Final = str(next(n for n, (group, *_) in enumerate(index_keys()) if group == "findings"))
+"""Which of the indexes is the findings' one."""
 MODULE: Final = "LAUNCH_CODE_COMPILER_TOOL_IN_CONTAINER"
 
 
@@ -145,7 +147,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
         Planted(change={RECORDS: None}), "store.database", "no such database", "--location=LOCATION",
     ),
     "an index is missing": (
-        Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {"2": None}}}),
+        Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {OF_FINDINGS: None}}}),
         "store.indexes", f"1 of {INDEXES} are missing: findings: event_time ASCENDING", "deploy/firestore.indexes.json",
     ),
     "an index is still built": (
@@ -558,7 +560,7 @@ FAULTS: Final[dict[str, tuple[Planted, str, str, str]]] = {
     ),
     "an index is of collection groups": (
         Planted(change={f"{RECORDS}/collectionGroups/-/indexes": {"indexes": {
-            "2": {"queryScope": "COLLECTION_GROUP"}}}}),
+            OF_FINDINGS: {"queryScope": "COLLECTION_GROUP"}}}}),
         "store.indexes", f"1 of {INDEXES} are missing: findings: event_time ASCENDING", "deploy/firestore.indexes.json",
     ),
     "a channel's address cannot be read": (
