@@ -357,12 +357,17 @@ again; its sender alone, who was told that nothing was done, may take it back. `
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intended:
-    """An intent as it stands, when its request may first have left, and each step (`STATE: detail`), oldest first."""
+    """An intent as it stands, when its request may first have left, and each step (`STATE: detail`), oldest first.
+
+    `method` and `approval` are those of the request; until one is sent, those that were intended.
+    """
 
     intent: Intent
     state: IntentState
     outcome: str
     steps: tuple[str, ...]
+    method: Method
+    approval: str = ""
     sent_at: datetime | None = None
 
 
@@ -411,8 +416,12 @@ class Actions(Protocol):
     def intent(self, key: str) -> Intended | None:
         """The intent of a pod, if there is one."""
 
-    def send(self, key: str, now: datetime) -> bool:
-        """`intended` becomes `sent`: True for the one caller that may send the request, False for every other."""
+    def send(self, key: str, now: datetime, method: Method, approval: str = "") -> bool:
+        """`intended` becomes `sent`: True for the one caller that may send the request, False for every other.
+
+        `method` and `approval` (a binding, empty where nobody was asked) are those of this very request: policy and
+        question may be others than when the intent was kept.
+        """
 
     def unsend(self, key: str, sent_at: datetime, why: str, now: datetime) -> bool:
         """What this very caller made `sent` at `sent_at` becomes `intended`: it knows that nothing was done, and `why`.

@@ -61,11 +61,11 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
         if done.state != "intended":
             return seen(world, acting, claim, record, done)
         return _refused(world, acting, claim, record, error)
-    sent_at = world.now()
-    mine, taken = acting.actions.send(key, sent_at), False
+    decision, sent_at = record.decision, world.now()
+    mine, taken = acting.actions.send(key, sent_at, decision.method, decision.binding), False
     if mine:
         try:
-            _call(remover.evict if record.decision.method == "evict" else remover.delete, record)
+            _call(remover.evict if decision.method == "evict" else remover.delete, record)
             taken = True
         except Refused as error:
             if error.retry:
@@ -289,12 +289,15 @@ def _let_go(acting: Acting, record: Record) -> None:
 
 
 def told(acting: Acting, record: Record, outcome: Outcome, done: Intended) -> Record:
-    """The record with what became of its pod, and who approved it."""
-    it = done.intent
-    approval = acting.actions.approval(it.approval) if it.approval else None
+    """The record with what became of its pod, by which request, and who approved that one."""
+    it, decision = done.intent, record.decision
+    # Where it never left, it is what was decided that was refused.
+    is_refused = done.sent_at is None and decision.kind == "delete_pod"
+    method, binding = (decision.method, decision.binding) if is_refused else (done.method, done.approval)
+    approval = acting.actions.approval(binding) if binding else None
     action = Action(
         id=it.key,
-        kind=it.method,
+        kind=method,
         uid=it.uid,
         namespace=it.namespace,
         pod=it.pod,

@@ -17,7 +17,7 @@ from responder.capture import custody, seizing
 from responder.compose import NOTHING_DONE
 from responder.errors import Refused, StoreError, Unanswered
 from responder.evidence import Found, Missing, Pod
-from responder.policy import NONE
+from responder.policy import NONE, parse
 from responder.ports import ANOTHER_IS_OPEN, Access, Brake, Cell, Delivery, Intended, Intent, Ran, RecordQuery, World
 from responder.record import Record
 from tests.scene import APPROVE, AUTO, POD, SCENARIOS, Scene, needs_kubelet, scene
@@ -191,7 +191,8 @@ def test_a_no_to_the_rehearsal_does_not_settle_what_another_record_of_the_pod_ha
 
         def rehearse(*_args: object, **_more: object) -> None:
             (mine,) = actions(here).of_record(here.id)
-            assert actions(here).send(mine.intent.key, here.lab.now())  # the other one's request is on its way
+            # The other one's request is on its way.
+            assert actions(here).send(mine.intent.key, here.lab.now(), "delete")
             raise Refused("denied", "no right to it")
 
         acting = here.world.act
@@ -371,6 +372,68 @@ def refusing(here: Scene, error: Exception) -> World:
 
     remove: Any = lambda access: Instead(opened(access), delete=refuse, evict=refuse)  # noqa: E731 - one use
     return dataclasses.replace(world, act=dataclasses.replace(world.act, remove=remove))
+
+
+def test_the_approval_that_was_spent_is_told_and_not_the_one_that_was_intended(tmp_path: Path) -> None:
+    two = {"remediate": '"approve"', "approvers": '["lead@acme.example", "second@acme.example"]'}
+    with scene(tmp_path, two) as here:
+        approve(here, here.act(), "lead@acme.example")
+        assert acted(refusing(here, BUDGET), here).outcome.kind == "held"
+        here.lab.advance(timedelta(minutes=2))
+        pipeline.again(here.world, here.id)
+        approve(here, here.act(), "second@acme.example")
+        done = here.act()
+        assert [(one.result, one.approved_by) for one in done.actions] == [("deleted", "second@acme.example")]
+
+
+def test_who_approved_is_told_where_it_was_intended_without_asking(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        assert acted(refusing(here, BUDGET), here).outcome.kind == "held"
+        here.lab.advance(timedelta(minutes=2))
+        approve(here, acted(under(here, APPROVE), here), "lead@acme.example")
+        done = acted(under(here, APPROVE), here)
+        assert [(one.result, one.approved_by) for one in done.actions] == [("deleted", "lead@acme.example")]
+
+
+def test_a_delete_is_told_as_one_where_an_eviction_was_intended(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"gentle": "true"}) as here:
+        assert acted(refusing(here, BUDGET), here).outcome.kind == "held"
+        here.lab.advance(timedelta(minutes=2))
+        done = acted(under(here, AUTO), here)
+        assert [(one.result, one.kind) for one in done.actions] == [("deleted", "delete")]
+        (mine,) = actions(here).of_record(here.id)
+        assert (mine.intent.method, mine.method) == ("evict", "delete")
+
+
+def test_a_refusal_before_anything_left_is_told_by_what_was_decided_last(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"gentle": "true"}) as here:
+        assert acted(refusing(here, BUDGET), here).outcome.kind == "held"
+        here.lab.advance(timedelta(minutes=2))
+        world = under(here, APPROVE)
+        approve(here, acted(world, here), "lead@acme.example")
+        assert world.act is not None
+        opened: Any = world.act.remove
+
+        def rehearse(*_args: object, **_more: object) -> None:
+            raise Refused("denied", "no right to it")
+
+        remove: Any = lambda access: Instead(opened(access), rehearse=rehearse)  # noqa: E731 - one use
+        done = acted(dataclasses.replace(world, act=dataclasses.replace(world.act, remove=remove)), here)
+        (told,) = done.actions
+        assert (told.result, told.kind, told.approved_by) == ("failed", "delete", "lead@acme.example")
+
+
+def under(here: Scene, lines: dict[str, str]) -> World:
+    """The world with another policy in force, at once."""
+    here.policy(lines)
+    policy = parse((here.folder / "policy.toml").read_bytes())
+    return dataclasses.replace(here.world, policy=lambda: policy)
+
+
+def approve(here: Scene, waiting: Record, by: str) -> None:
+    assert waiting.decision.kind == "await_approval"
+    here.lab.advance(timedelta(seconds=5))
+    actions(here).answer(waiting.decision.binding, approve=True, by=by, why="-", now=here.lab.now())
 
 
 def test_of_two_pods_of_one_workload_that_two_workers_answer_at_once_one_is_deleted(tmp_path: Path) -> None:

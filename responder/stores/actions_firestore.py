@@ -34,6 +34,7 @@ from responder.stores.words import clean, name_of, shifted, short, stamp
 
 if TYPE_CHECKING:
     from responder.ports import Approval, Brake, Intended, Intent, Limit
+    from responder.record import Method
 
 PERMISSIONS: Final = (
     "datastore.entities.create",
@@ -169,7 +170,7 @@ class FirestoreActions:
         head = self._database.get(_intent_path(key))
         return None if head is None else self._whole([head])[0]
 
-    def send(self, key: str, now: datetime) -> bool:
+    def send(self, key: str, now: datetime, method: Method, approval: str = "") -> bool:
         """`intended` becomes `sent`: True for the one caller that may send the request, False for every other."""
         path, mark = _intent_path(key), self._new_name()
         for _ in self._database.rounds("an intent"):
@@ -178,7 +179,8 @@ class FirestoreActions:
                 return head is not None and bool(head.data["written"] == mark)  # by an attempt whose answer was lost
             answers = name_of(head.data["workload"], head.data["image_digest"])
             data = {"state": "sent", "answers": answers, "sent_at": stamp(now), "written": mark}
-            if self._commit(*_stepped(path, head, data, words.sent_step(now))):
+            data |= {"sent_method": clean(method), "sent_approval": clean(approval)}
+            if self._commit(*_stepped(path, head, data, words.sent_step(method, now))):
                 return True
         raise AssertionError  # unreachable: `rounds` raises StoreError
 

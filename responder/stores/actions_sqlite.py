@@ -23,6 +23,7 @@ from responder.stores.words import clean, shifted, short, stamp
 
 if TYPE_CHECKING:
     from responder.ports import Approval, Brake, Intended, Intent, Limit
+    from responder.record import Method
 
 _INTENT: Final = ", ".join(words.INTENT)
 _APPROVAL: Final = ", ".join(words.APPROVAL)
@@ -42,9 +43,11 @@ CREATE TRIGGER {table}_are_never_changed BEFORE UPDATE ON {table}
 """
 
 
+_SENT: Final = ("sent_at", "sent_method", "sent_approval")
 _NEVER_GO_BACK: Final = """
 CREATE TRIGGER intents_never_go_back BEFORE UPDATE ON intents WHEN OLD.state = 'settled'
-    OR (OLD.sent_at IS NOT NULL AND NEW.sent_at IS NOT OLD.sent_at
+    OR (OLD.sent_at IS NOT NULL
+        AND (NEW.sent_at, NEW.sent_method, NEW.sent_approval) IS NOT (OLD.sent_at, OLD.sent_method, OLD.sent_approval)
         AND NOT (OLD.state = 'sent' AND NEW.state = 'intended' AND NEW.sent_at IS NULL))
     OR (OLD.state = 'sent' AND NEW.state = 'intended' AND NEW.sent_at IS NOT NULL)
     BEGIN SELECT RAISE(ABORT, 'an intent moves one way'); END;
@@ -77,7 +80,9 @@ CREATE TABLE intents (
     approval TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'intended' CHECK (state IN ('intended', 'sent', 'settled')),
     outcome TEXT NOT NULL DEFAULT '',
-    sent_at TEXT
+    sent_at TEXT,
+    sent_method TEXT NOT NULL DEFAULT '',
+    sent_approval TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX intents_by_time ON intents (at DESC, seq DESC);
 CREATE INDEX intents_by_record ON intents (record_id, seq);
@@ -120,7 +125,12 @@ CREATE TRIGGER approvals_move_one_way BEFORE UPDATE ON approvals
     BEGIN SELECT RAISE(ABORT, 'an approval moves one way'); END;
 """
 
-_UPGRADES: Final = {1002: f"DROP TRIGGER intents_never_go_back;{_NEVER_GO_BACK}"}
+_UPGRADES: Final = {
+    1002: f"""
+ALTER TABLE intents ADD COLUMN sent_method TEXT NOT NULL DEFAULT '';
+ALTER TABLE intents ADD COLUMN sent_approval TEXT NOT NULL DEFAULT '';
+DROP TRIGGER intents_never_go_back;{_NEVER_GO_BACK}"""
+}
 ACTIONS: Final = Schema(what="action store", version=1002, text=_TABLES, upgrades=_UPGRADES)
 """Its version is none that a file of records will have: the one is not taken for the other."""
 
@@ -178,15 +188,16 @@ class SqliteActions:
         with self._file.errors():
             return _intended(self._file.db(), key)
 
-    def send(self, key: str, now: datetime) -> bool:
+    def send(self, key: str, now: datetime, method: Method, approval: str = "") -> bool:
         """`intended` becomes `sent`: True for the one caller that may send the request, False for every other."""
         with self._file.transaction() as db:
             row = db.execute(
-                "UPDATE intents SET state = 'sent', sent_at = ? WHERE key = ? AND state = 'intended' RETURNING key",
-                (stamp(now), clean(key)),
+                "UPDATE intents SET state = 'sent', sent_at = ?, sent_method = ?, sent_approval = ?"
+                " WHERE key = ? AND state = 'intended' RETURNING key",
+                (stamp(now), clean(method), clean(approval), clean(key)),
             ).fetchone()
             if row is not None:
-                _step(db, key, words.sent_step(now))
+                _step(db, key, words.sent_step(method, now))
             return row is not None
 
     def unsend(self, key: str, sent_at: datetime, why: str, now: datetime) -> bool:
@@ -336,13 +347,13 @@ def _intended(db: sqlite3.Connection, key: str) -> Intended | None:
     if row is None:
         return None
     steps = db.execute("SELECT step FROM steps WHERE key = ? AND seq <= ? ORDER BY seq", (clean(key), row[-1]))
-    names = (*words.INTENT, "state", "outcome", "sent_at", "last")
+    names = (*words.INTENT, "state", "outcome", *_SENT, "last")
     return words.intended_of(_named(names, row), (step for (step,) in steps.fetchall()))
 
 
 _INTENDED: Final = (
-    f"SELECT {_INTENT}, state, outcome, sent_at, (SELECT MAX(seq) FROM steps WHERE steps.key = intents.key)"  # noqa: S608 - our own column names
-    " FROM intents WHERE key = ?"
+    f"SELECT {_INTENT}, state, outcome, {', '.join(_SENT)},"  # noqa: S608 - our own column names
+    " (SELECT MAX(seq) FROM steps WHERE steps.key = intents.key) FROM intents WHERE key = ?"
 )
 
 

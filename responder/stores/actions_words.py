@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from responder.ports import Limit
+    from responder.record import Method
 
 INTENT: Final = tuple(one.name for one in fields(Intent))
 APPROVAL: Final = tuple(one.name for one in fields(Approval))
@@ -40,11 +41,15 @@ def intended_of(row: Mapping[str, Any], steps: Iterable[str]) -> Intended:
     with _readable("an intent"):
         intent = Intent(**_values(row, INTENT))
         sent = row.get("sent_at")  # Firestore has no such field before it is sent
+        # One that was sent by a version that did not keep this was sent as it was intended.
+        method: Any = row.get("sent_method") if sent else ""
         return Intended(
             intent=intent,
             state=row["state"],
             outcome=row["outcome"],
             steps=tuple(steps),
+            method=method or intent.method,
+            approval=row["sent_approval"] if method else intent.approval,
             sent_at=datetime.fromisoformat(sent) if sent else None,
         )
 
@@ -111,9 +116,9 @@ def intended_step(intent: Intent) -> str:
     return short(f"intended: {intent.method} {intent.namespace}/{intent.pod} uid {intent.uid} at {stamp(intent.at)}")
 
 
-def sent_step(now: datetime) -> str:
+def sent_step(method: Method, now: datetime) -> str:
     """The step after which it is never sent again."""
-    return f"sent: at {stamp(now)}"
+    return f"sent: {method} at {stamp(now)}"
 
 
 def unsent_step(now: datetime, why: str) -> str:

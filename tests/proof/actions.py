@@ -11,7 +11,7 @@ from datetime import datetime
 
 from responder.errors import StoreError
 from responder.ports import Brake, Intended, Intent, Limit
-from responder.record import FINAL
+from responder.record import FINAL, Method
 
 
 class MemoryActions:
@@ -33,19 +33,20 @@ class MemoryActions:
     def intend(self, intent: Intent, limits: Sequence[Limit]) -> Intended | str:
         """Keep the intent once; the one that is there is returned as it stands."""
         assert limits
-        fresh = Intended(intent=intent, state="intended", outcome="", steps=("intended: ",))
+        fresh = Intended(intent=intent, state="intended", outcome="", steps=("intended: ",), method=intent.method)
         return self.kept.setdefault(intent.key, fresh)
 
     def intent(self, key: str) -> Intended | None:
         """The intent of a pod, if there is one."""
         return self.kept.get(key)
 
-    def send(self, key: str, now: datetime) -> bool:
+    def send(self, key: str, now: datetime, method: Method, approval: str = "") -> bool:
         """`intended` becomes `sent`: True for the one caller that may send the request."""
         found = self._there(key)
         if not self._may_send(found):
             return False
-        self.kept[key] = replace(found, state="sent", sent_at=found.sent_at or now, steps=(*found.steps, "sent: "))
+        steps, at = (*found.steps, "sent: "), found.sent_at or now
+        self.kept[key] = replace(found, state="sent", steps=steps, method=method, approval=approval, sent_at=at)
         return True
 
     def _may_send(self, found: Intended) -> bool:
@@ -57,7 +58,8 @@ class MemoryActions:
         if (found.state, found.sent_at) != ("sent", sent_at):
             return False
         told = (*found.steps, f"intended: {why} at {now}")
-        self.kept[key] = replace(found, state="intended", sent_at=None, outcome="held", steps=told)
+        meant = replace(found, method=found.intent.method, approval=found.intent.approval, sent_at=None)
+        self.kept[key] = replace(meant, state="intended", outcome="held", steps=told)
         return True
 
     def settle(self, key: str, outcome: str, detail: str, now: datetime) -> None:

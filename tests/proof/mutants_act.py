@@ -50,7 +50,10 @@ class ByName(InCluster):
 _ALONE: Final[tuple[tuple[Event, ...], ...]] = (("act",),)
 _MISTAKES: Final[dict[str, tuple[tuple[str, str], tuple[tuple[Event, ...], ...]]]] = {
     "the request is sent and not noted before": (
-        ("mine, taken = acting.actions.send(key, sent_at), False", "mine, taken = True, False"),
+        (
+            "mine, taken = acting.actions.send(key, sent_at, decision.method, decision.binding), False",
+            "mine, taken = True, False",
+        ),
         _ALONE,
     ),
     "the brake is not asked in the last moment": (("    _let_go(acting, record)", "    pass"), (("act", "brake"),)),

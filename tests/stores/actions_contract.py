@@ -18,6 +18,7 @@ import pytest
 
 from responder.errors import Refused
 from responder.ports import ANOTHER_IS_OPEN, OPEN_FOR, SAME_WAS_SENT, Actions, Approval, Brake, Intended, Intent, Limit
+from responder.record import Method
 from responder.stores.actions import opened_actions
 from tests.stores.racing import race
 
@@ -103,11 +104,11 @@ def _insist(store: Actions, n: int) -> bool:
     intent = an_intent(n, owner=7, image_digest="sha256:aa")
     while (found := store.intend(intent, ())) == ANOTHER_IS_OPEN:
         time.sleep(0.01)
-    return isinstance(found, Intended) and store.send(intent.key, NOW)
+    return isinstance(found, Intended) and store.send(intent.key, NOW, "delete")
 
 
 def _send_it(store: Actions, _n: int) -> bool:
-    return store.send(an_intent(0).key, NOW)
+    return store.send(an_intent(0).key, NOW, "delete")
 
 
 def _use_it(store: Actions, n: int) -> bool:
@@ -131,6 +132,7 @@ def _storm(store: Actions, n: int) -> list[str]:
 _INTEND_FOREVER = """
 import sys
 from responder.ports import Intended, Limit
+from responder.record import Method
 from responder.stores.actions import opened_actions
 from tests.stores.actions_contract import HOUR, an_intent
 store, most = opened_actions(sys.argv[1]), int(sys.argv[2])
@@ -289,7 +291,7 @@ class ActionsContract:
     def test_the_intents_of_a_record_are_found_by_it_alone_oldest_first(self, actions: Actions) -> None:
         for n, at in ((1, NOW + HOUR), (2, NOW), (3, NOW)):
             actions.intend(an_intent(n, at=at, record_id="r" if n < 3 else "s"), ())
-        actions.send(an_intent(1).key, NOW + HOUR)
+        actions.send(an_intent(1).key, NOW + HOUR, "delete")
         found = sorted(actions.of_record("r"), key=lambda one: one.intent.at)
         assert [(one.intent.pod, one.state) for one in found] == [("pod-2", "intended"), ("pod-1", "sent")]
         assert [one.sent_at for one in found] == [None, NOW + HOUR]
@@ -303,7 +305,7 @@ class ActionsContract:
             assert actions.intend(an_intent(1, owner=7), THREE) == ANOTHER_IS_OPEN
         kept(actions.intend(an_intent(2), THREE))
         kept(actions.intend(an_intent(3, owner=7, project="another"), THREE))
-        actions.send(first, minutes(1))
+        actions.send(first, minutes(1), "delete")
         assert actions.intend(an_intent(1, owner=7, at=minutes(2)), THREE) == ANOTHER_IS_OPEN
         actions.settle(first, "deleted", "404", minutes(3))
         assert kept(actions.intend(an_intent(1, owner=7, at=minutes(4)), THREE)).state == "intended"
@@ -321,7 +323,7 @@ class ActionsContract:
     ) -> None:
         same: dict[str, Any] = {"owner": 7, "image_digest": "sha256:aa"}
         first = began(actions, 0, **same)
-        actions.send(first, NOW)
+        actions.send(first, NOW, "delete")
         assert actions.intend(an_intent(1, **same), ()) == SAME_WAS_SENT
         actions.settle(first, outcome, "seen", minutes(1))
         assert actions.intend(an_intent(1, at=minutes(9999), **same), ()) == SAME_WAS_SENT
@@ -335,11 +337,11 @@ class ActionsContract:
         same: dict[str, Any] = {"owner": 7, "image_digest": "sha256:aa"}
         first = began(actions, 0, **same)
         if is_sent:
-            actions.send(first, NOW)
+            actions.send(first, NOW, "delete")
         actions.settle(first, outcome, "refused", minutes(1))
         assert actions.answered(an_intent(0, **same).workload, "sha256:aa") == ""
         second = began(actions, 1, at=minutes(2), **same)
-        actions.send(second, minutes(2))
+        actions.send(second, minutes(2), "delete")
         assert actions.answered(an_intent(0, **same).workload, "sha256:aa") == second
 
     def test_one_that_was_never_sent_is_not_waited_for_once_it_cannot_leave_any_more(self, actions: Actions) -> None:
@@ -358,19 +360,36 @@ class ActionsContract:
 
     def test_an_intent_is_sent_once_and_nothing_makes_it_unsent(self, actions: Actions) -> None:
         key = began(actions)
-        assert [actions.send(key, minutes(n)) for n in range(3)] == [True, False, False]
+        sent = [actions.send(key, minutes(n), "delete") for n in range(3)]
+        assert sent == [True, False, False]
         actions.settle(key, "unknown", "no answer came", minutes(4))
         assert state(actions, key) == ("sent", "unknown")
         assert kept(actions.intend(an_intent(0), ())).state == "sent"
-        assert actions.send(key, minutes(5)) is False
-        assert actions.send("no such", NOW) is False
+        assert actions.send(key, minutes(5), "delete") is False
+        assert actions.send("no such", NOW, "delete") is False
+
+    def test_what_was_sent_is_told_as_it_was_sent_and_not_as_it_was_intended(self, actions: Actions) -> None:
+        key = kept(actions.intend(an_intent(0, method="evict", approval="b-1"), ())).intent.key
+        requests: tuple[tuple[Method, str], ...] = (("delete", "b-2"), ("evict", ""), ("delete", "b-3\ud800"))
+        for n, (method, approval) in enumerate(requests):
+            found = kept(actions.intend(an_intent(0), ()))
+            assert (found.method, found.approval) == ("evict", "b-1")
+            assert actions.send(key, minutes(2 * n), method, approval) is True
+            assert actions.send(key, minutes(2 * n), "evict", "of one that came too late") is False
+            (found,) = actions.of_record(found.intent.record_id)
+            assert (found.method, found.approval) == (method, approval.replace("\ud800", "?"))
+            assert actions.unsend(key, minutes(2 * n), "a budget", minutes(2 * n + 1)) is True
+        assert actions.send(key, minutes(9), "delete", "b-4") is True
+        actions.settle(key, "deleted", "404", minutes(10))
+        (found,) = actions.intents()
+        assert (found.method, found.approval, found.intent.approval) == ("delete", "b-4", "b-1")
 
     def test_what_was_refused_for_now_is_taken_back_by_its_sender_and_may_be_sent_once_more(
         self, actions: Actions
     ) -> None:
         key = began(actions)
         assert actions.unsend(key, NOW, "never sent", NOW) is False
-        assert actions.send(key, minutes(1)) is True
+        assert actions.send(key, minutes(1), "delete") is True
         actions.settle(key, "unknown", "somebody looked", minutes(2))
         assert actions.unsend(key, minutes(1), "a disruption budget", minutes(3)) is True
         found = actions.intent(key)
@@ -379,14 +398,14 @@ class ActionsContract:
         assert found.steps[-1] == "intended: refused for now at 2026-11-20T09:45:00.000000Z: a disruption budget"
         assert actions.answered(found.intent.workload, found.intent.image_digest) == ""
         assert actions.unsend(key, minutes(1), "twice", minutes(3)) is False
-        assert [actions.send(key, minutes(n)) for n in (4, 5)] == [True, False]
+        assert [actions.send(key, minutes(n), "delete") for n in (4, 5)] == [True, False]
         assert actions.answered(found.intent.workload, found.intent.image_digest) == key
 
     def test_nobody_takes_back_what_another_sent_or_what_was_seen_for_good(self, actions: Actions) -> None:
         key = began(actions)
-        actions.send(key, minutes(1))
+        actions.send(key, minutes(1), "delete")
         assert actions.unsend(key, minutes(1), "refused", minutes(2)) is True
-        actions.send(key, minutes(3))
+        actions.send(key, minutes(3), "delete")
         assert actions.unsend(key, minutes(1), "the first one's word, come late", minutes(4)) is False
         assert state(actions, key) == ("sent", "held")
         actions.settle(key, "failed", "it is still there", minutes(30))
@@ -397,13 +416,13 @@ class ActionsContract:
     @pytest.mark.parametrize("outcome", ["deleted", "gone", "replaced", "failed"])
     def test_a_final_outcome_settles_an_intent_for_good(self, actions: Actions, outcome: str) -> None:
         key = began(actions)
-        actions.send(key, NOW)
+        actions.send(key, NOW, "delete")
         actions.settle(key, "terminating", "a finalizer", minutes(1))
         actions.settle(key, outcome, "seen", minutes(2))
         settled = actions.intent(key)
         for other in ("unknown", "deleted", "replaced", "held"):
             actions.settle(key, other, "later", minutes(3))
-        assert actions.send(key, minutes(4)) is False
+        assert actions.send(key, minutes(4), "delete") is False
         assert actions.intent(key) == settled
         assert state(actions, key) == ("settled", outcome)
 
@@ -412,11 +431,11 @@ class ActionsContract:
         key = began(actions)
         actions.settle(key, outcome, "seen", NOW)
         assert state(actions, key) == ("intended", outcome)
-        assert actions.send(key, NOW) is True
+        assert actions.send(key, NOW, "delete") is True
 
     def test_every_step_is_kept_in_order(self, actions: Actions) -> None:
         key = began(actions)
-        actions.send(key, minutes(1))
+        actions.send(key, minutes(1), "delete")
         actions.settle(key, "terminating", "a finalizer\ud800'; --", minutes(2))
         actions.settle(key, "deleted", "404", minutes(3))
         found = actions.intent(key)
@@ -424,7 +443,7 @@ class ActionsContract:
         first, *others = found.steps
         assert first == "intended: delete shop/pod-0 uid uid-0 at 2026-11-20T09:42:00.000000Z"
         assert others == [
-            "sent: at 2026-11-20T09:43:00.000000Z",
+            "sent: delete at 2026-11-20T09:43:00.000000Z",
             "sent: terminating at 2026-11-20T09:44:00.000000Z: a finalizer?'; --",
             "settled: deleted at 2026-11-20T09:45:00.000000Z: 404",
         ]
@@ -433,7 +452,7 @@ class ActionsContract:
         intent = an_intent(1)
         key, asked = began(actions, 1), (intent.workload, intent.image_digest)
         assert actions.answered(*asked) == ""
-        actions.send(key, NOW)
+        actions.send(key, NOW, "delete")
         assert actions.answered(*asked) == key
         actions.settle(key, "deleted", "404", NOW)
         assert actions.answered(*asked) == key
@@ -447,8 +466,8 @@ class ActionsContract:
     def test_of_two_that_were_sent_for_one_image_the_first_is_named(self, actions: Actions) -> None:
         same: dict[str, Any] = {"owner": 7, "image_digest": "sha256:aa"}
         late, early = began(actions, 1, at=NOW - OPEN_FOR, **same), began(actions, 2, **same)
-        actions.send(late, minutes(2))
-        actions.send(early, minutes(1))
+        actions.send(late, minutes(2), "delete")
+        actions.send(early, minutes(1), "delete")
         assert actions.answered(an_intent(1, **same).workload, "sha256:aa") == early
 
     def test_intents_are_listed_newest_first_by_project(self, actions: Actions) -> None:
@@ -475,7 +494,7 @@ class ActionsContract:
         )
         assert kept(actions.intend(intent, limits)).intent.pod == text.replace("\ud800", "?")
         assert isinstance(actions.intend(an_intent(1, project=text), limits), str)
-        assert actions.send(text, NOW) is True
+        assert actions.send(text, NOW, "delete") is True
         assert actions.answered(text, text) == text.replace("\ud800", "?")
         assert len(actions.intents(text)) == len(actions.intents()) == 1
 
@@ -561,7 +580,7 @@ class ActionsContract:
     def test_a_closed_store_opens_again(self, actions: Actions) -> None:
         key = began(actions)
         actions.close()
-        assert actions.send(key, NOW) is True
+        assert actions.send(key, NOW, "delete") is True
 
     # --- several processes --------------------------------------------------------------------------------------------
 
@@ -633,9 +652,9 @@ class ActionsContract:
         code = (
             "import os, sys; from responder.stores.actions import opened_actions\n"
             "from tests.stores.actions_contract import NOW\n"
-            "assert opened_actions(sys.argv[1]).send(sys.argv[2], NOW); os.kill(os.getpid(), 9)"
+            "assert opened_actions(sys.argv[1]).send(sys.argv[2], NOW, 'delete'); os.kill(os.getpid(), 9)"
         )
         done = subprocess.run([sys.executable, "-c", code, place, key], cwd=ROOT, check=False, timeout=60)
         assert done.returncode == -signal.SIGKILL
-        assert actions.send(key, NOW) is False
+        assert actions.send(key, NOW, "delete") is False
         assert state(actions, key) == ("sent", "")

@@ -64,13 +64,13 @@ def test_what_was_written_and_its_answer_lost_is_there_once_and_counts_as_done(l
     lossy.set_brake(a_brake(on=False))
     assert [one.on for one in lossy.brakes()] == [True, True, False]
     key = kept(lossy.intend(an_intent(0), THREE)).intent.key
-    assert lossy.send(key, NOW) is True
-    assert lossy.send(key, NOW) is False
+    assert lossy.send(key, NOW, "delete") is True
+    assert lossy.send(key, NOW, "delete") is False
     # A lost answer of this one is not looked into: it may be "no" though it is done, and never the other way round.
     lossy.unsend(key, NOW, "", NOW)
     assert lossy.unsend(key, NOW, "", NOW) is False
     assert state(lossy, key) == ("intended", "held")
-    assert lossy.send(key, NOW) is True
+    assert lossy.send(key, NOW, "delete") is True
     lossy.settle(key, "unknown", "", NOW)
     lossy.settle(key, "deleted", "", NOW)
     found = lossy.intent(key)
@@ -133,7 +133,7 @@ def test_the_past_is_made_and_never_changed_and_nothing_is_removed(firestore: em
         actions.set_brake(a_brake(on=on))
     for n in range(2):
         kept(actions.intend(an_intent(n), THREE))
-        actions.send(an_intent(n).key, NOW)
+        actions.send(an_intent(n).key, NOW, "delete")
         actions.settle(an_intent(n).key, "deleted", "404", NOW)
     approved(actions)
     actions.use("b-1", "k", NOW)

@@ -12,7 +12,7 @@ import pytest
 from responder.errors import StoreError
 from responder.stores.actions_sqlite import SqliteActions
 from responder.stores.sqlite import SqliteRecords
-from tests.stores.actions_contract import NOW, ActionsContract, a_brake, a_question, approved, began
+from tests.stores.actions_contract import NOW, ActionsContract, a_brake, a_question, an_intent, approved, began, kept
 from tests.stores.contract import Watch
 
 
@@ -44,6 +44,8 @@ def actions(path: Path) -> Iterator[SqliteActions]:
         "DELETE FROM intents",
         "UPDATE intents SET state = 'intended' WHERE pod = 'pod-1'",
         "UPDATE intents SET sent_at = NULL WHERE pod = 'pod-1'",
+        "UPDATE intents SET sent_method = 'evict' WHERE pod = 'pod-1'",
+        "UPDATE intents SET sent_approval = 'another' WHERE pod = 'pod-1'",
         "UPDATE intents SET sent_at = NULL, state = 'settled' WHERE pod = 'pod-1'",
         "UPDATE intents SET sent_at = '2020', state = 'intended' WHERE pod = 'pod-1'",
         "UPDATE intents SET sent_at = NULL, state = 'intended' WHERE pod = 'pod-2'",
@@ -64,7 +66,7 @@ def test_the_file_itself_refuses_to_change_the_past(actions: SqliteActions, path
     actions.set_brake(a_brake())
     keys = [began(actions, n) for n in range(3)]
     for key in keys[1:]:
-        actions.send(key, NOW)
+        actions.send(key, NOW, "delete")
     actions.settle(keys[2], "deleted", "404", NOW)
     actions.ask(a_question("waits"))
     approved(actions, "approved")
@@ -90,7 +92,7 @@ def test_a_file_that_is_no_database_is_a_store_error_for_the_brake_and_everythin
         with pytest.raises(StoreError, match=r"the action store .*actions.db failed: SQLITE_NOTADB"):
             ask("x")
     with pytest.raises(StoreError):
-        actions.send("x", NOW)
+        actions.send("x", NOW, "delete")
     with pytest.raises(StoreError, match="no/such"):
         SqliteActions(path.parent / "no/such/a.db").brake("")
 
@@ -111,16 +113,21 @@ def test_the_records_file_is_not_taken_for_the_actions_file_nor_the_other_way_ro
 def test_a_file_of_the_version_before_keeps_its_intents_and_lets_a_refused_one_be_taken_back(
     actions: SqliteActions, path: Path
 ) -> None:
-    key = began(actions)
-    actions.send(key, NOW)
+    key = kept(actions.intend(an_intent(0, method="evict", approval="b-1"), ())).intent.key
+    actions.send(key, NOW, "delete", "b-2")
     actions.close()
     with sqlite3.connect(path) as db:
         db.executescript("""DROP TRIGGER intents_never_go_back;
             CREATE TRIGGER intents_never_go_back BEFORE UPDATE ON intents WHEN OLD.state = 'sent'
                 AND NEW.state = 'intended' BEGIN SELECT RAISE(ABORT, 'one way'); END;
+            ALTER TABLE intents DROP COLUMN sent_method;
+            ALTER TABLE intents DROP COLUMN sent_approval;
             PRAGMA user_version = 1001;""")
+    before = actions.intent(key)
+    assert before is not None
+    assert (before.state, before.method, before.approval) == ("sent", "evict", "b-1")
     assert actions.unsend(key, NOW, "a budget", NOW) is True
-    assert actions.send(key, NOW) is True
+    assert actions.send(key, NOW, "delete") is True
 
 
 def test_a_brake_that_cannot_be_read_is_a_store_error(actions: SqliteActions, path: Path) -> None:
