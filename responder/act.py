@@ -91,7 +91,7 @@ def _act(world: World, acting: Acting, claim: Claim, old: Record) -> Record:
     project = policy.of_subject(record.provenance.subject)
     if record.decision.kind == "await_approval":
         # Whoever answers summons us; else it is looked at once more, when the time is over.
-        return removing.closed(world, claim, record, due=record.decision.approve_by or world.now())
+        return removing.held(world, claim, record, due=record.decision.approve_by or world.now())
     if record.decision.kind == "hold" or project is None:
         # What did not come for a reason that may pass is asked for again, a few times.
         again = project is not None and project.capture and seizing.is_worth_another(record)

@@ -90,17 +90,22 @@ def compose(
     record = _investigated(material, settings, precedents, tuning)
     project = policy.of_subject(record.provenance.subject)
     wanted = project is not None and (project.capture or project.remediate in {"approve", "auto"})
-    # What became of a request that left is looked for, whatever the policy says by now.
+    acted_on = _acted_on(material.old)
+    # What became of a request that left, or may have left, is looked for, whatever the policy says by now.
     wanted = wanted or any(action.result not in FINAL for action in record.actions)
+    wanted = wanted or (acted_on is not None and record.outcome.kind not in FINAL)
     provenance = record.provenance.model_copy(update={"act": "wanted" if wanted else "none"})
     record = record.model_copy(update={"provenance": provenance, "forecast": forecast(record.evidence)})
-    decided = _acted_on(material.old) or would(Situation(record=record, policy=policy, now=material.rounds[-1].at))
+    decided = acted_on or would(Situation(record=record, policy=policy, now=material.rounds[-1].at))
     return record.model_copy(update={"decision": decided})
 
 
 def _acted_on(old: Record | None) -> Decision | None:
-    """The decision by which a request left: it happened, and is not made again once the pod is gone."""
-    return old.decision if old and old.actions and old.decision.kind == "delete_pod" else None
+    """The decision by which a request left, or is about to: it is not made again once the pod is gone.
+
+    `act` saves it before it sends, and makes another where nothing was sent: a delete that is held is still open.
+    """
+    return old.decision if old and old.decision.kind == "delete_pod" else None
 
 
 def _investigated(material: Material, settings: Settings, precedents: Precedents, tuning: Tuning) -> Record:

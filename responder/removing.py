@@ -50,6 +50,8 @@ def remove(world: World, acting: Acting, claim: Claim, record: Record, project: 
     key = key_of(record)
     try:
         remover = _ready(world, acting, record, project)
+        # Whoever comes after a crash finds by which decision the request left, if it left.
+        record = _about_to_send(world, claim, record)
         claim = world.records.renew(claim, lease(world), world.now())
         # The last thing that is asked: what comes before it may take its time.
         _let_go(acting, record)
@@ -241,11 +243,11 @@ def _held_back(world: World, claim: Claim, record: Record, reason: str) -> Recor
     return held(world, claim, record.model_copy(update={"decision": decision}))
 
 
-def held(world: World, claim: Claim, record: Record, *, again: bool = False) -> Record:
-    """Finished without an action, for good or for `again` in a minute. That it was to be tried again is over."""
+def held(world: World, claim: Claim, record: Record, *, again: bool = False, due: datetime | None = None) -> Record:
+    """Finished without an action, for good, until `due`, or for `again` in a minute. No try of before is told of."""
     if record.outcome.kind in {"held", "unknown"}:  # unknown: of a request that turned out to be refused
         record = _untold(record, Outcome(detail=NOTHING_DONE, at=record.outcome.at))
-    return closed(world, claim, record, due=world.now() + _AGAIN if again else None)
+    return closed(world, claim, record, due=world.now() + _AGAIN if again else due)
 
 
 def _not_yet(world: World, claim: Claim, record: Record, why: str) -> Record:
@@ -319,6 +321,14 @@ def _untold(record: Record, outcome: Outcome) -> Record:
 def kept(world: World, claim: Claim, record: Record) -> Record:
     """Saved as finished, and still wanted: whoever comes next goes on from here."""
     return _saved(world, claim, record, {"act": "wanted", "act_due": None})
+
+
+def _about_to_send(world: World, claim: Claim, record: Record) -> Record:
+    """Saved with its decision, before the request: whether that left, the intent alone says."""
+    outcome = Outcome(kind="held", detail="the request is about to leave; whether it did is seen next", at=world.now())
+    record = _untold(record, outcome)
+    kept(world, claim, record)
+    return record
 
 
 def closed(world: World, claim: Claim, record: Record, *, due: datetime | None) -> Record:

@@ -17,6 +17,8 @@ from responder.capture import custody, seizing
 from responder.compose import NOTHING_DONE
 from responder.errors import Refused, StoreError, Unanswered
 from responder.evidence import Found, Missing, Pod
+from responder.notices import cards
+from responder.notices.routing import state_of
 from responder.policy import NONE, parse
 from responder.ports import ANOTHER_IS_OPEN, Access, Brake, Cell, Delivery, Intended, Intent, Ran, RecordQuery, World
 from responder.record import Record
@@ -372,6 +374,64 @@ def refusing(here: Scene, error: Exception) -> World:
 
     remove: Any = lambda access: Instead(opened(access), delete=refuse, evict=refuse)  # noqa: E731 - one use
     return dataclasses.replace(world, act=dataclasses.replace(world.act, remove=remove))
+
+
+class _CrashError(BaseException):
+    pass
+
+
+def crashed(here: Scene, at: str) -> World:
+    """A world whose worker ends in this call of the action store, before anything of it is done."""
+
+    def crash(*_args: object, **_more: object) -> None:
+        raise _CrashError
+
+    return with_actions(here.world, **{at: crash})
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_crash_after_the_request_takes_away_nothing_of_what_let_the_pod_go(tmp_path: Path, joined: bool) -> None:
+    with scene(tmp_path, APPROVE) as here:
+        approve(here, here.act(), "lead@acme.example")
+        with pytest.raises(_CrashError):
+            act.act(crashed(here, "settle"), here.id)
+        assert here.deletes() == [here.uid]
+        between = here.record
+        assert (between.outcome.kind, between.actions, between.provenance.act) == ("held", (), "wanted")
+        assert between.outcome.detail == "the request is about to leave; whether it did is seen next"
+        if joined:
+            here.policy({})
+            pipeline.again(under(here, {}), here.id)
+            assert here.record.provenance.act == "wanted"
+        done = here.act()
+        assert (done.outcome.kind, done.decision) == ("deleted", between.decision)
+        assert (done.decision.kind, done.decision.made_by) == ("delete_pod", "act")
+        assert all(one.ok for one in done.decision.guards)
+        assert done.actions[0].approved_by == "lead@acme.example"
+
+
+def test_after_a_crash_before_the_request_it_is_decided_anew(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        with pytest.raises(_CrashError):
+            act.act(crashed(here, "send"), here.id)
+        between = here.record
+        assert (state_of(between), cards.answer(between)) == ("held", "To be deleted, and not seen gone yet")
+        world = under(here, {"remediate": '"shadow"'})
+        pipeline.again(world, here.id)
+        done = acted(world, here)
+        assert (done.decision.kind, done.decision.made_by, done.provenance.act) == ("hold", "act", "done")
+        assert (done.outcome.kind, done.outcome.detail) == ("held", "nothing was done to the pod")
+        assert (done.actions, here.deletes()) == ((), [])
+
+
+def test_a_question_that_is_asked_after_a_try_tells_of_no_try(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO) as here:
+        with pytest.raises(_CrashError):
+            act.act(crashed(here, "send"), here.id)
+        here.lab.advance(timedelta(minutes=2))
+        done = acted(under(here, APPROVE), here)
+        assert (done.decision.kind, done.provenance.act) == ("await_approval", "wanted")
+        assert done.outcome.detail == "nothing was done to the pod"
 
 
 def test_the_approval_that_was_spent_is_told_and_not_the_one_that_was_intended(tmp_path: Path) -> None:

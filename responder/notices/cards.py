@@ -108,7 +108,14 @@ def answer(record: Record) -> str:
     """What became of the pod, in our words alone."""
     if record.outcome.kind == "held" and record.decision.kind == "await_approval":
         return "Waits for an approver"
+    if _is_under_way(record):
+        return "To be deleted, and not seen gone yet"
     return _OUTCOMES[record.outcome.kind]
+
+
+def _is_under_way(record: Record) -> bool:
+    """Decided, and not seen: the request is about to leave, may have left, or is tried again."""
+    return record.outcome.kind == "held" and record.decision.kind == "delete_pod"
 
 
 def _question(record: Record) -> str:
@@ -133,7 +140,8 @@ def _told(notice_id: str) -> str:
 def _fields(record: Record) -> tuple[tuple[str, str], ...]:
     """Project, pod, cluster, owner, the pod now, what was done: always six."""
     subject = record.provenance.subject
-    reason = record.outcome.detail if record.outcome.kind != "held" else "; ".join(record.decision.reasons[:2])
+    is_held = record.outcome.kind == "held" and not _is_under_way(record)
+    reason = "; ".join(record.decision.reasons[:2]) if is_held else record.outcome.detail
     owner = next((f"{contact.value} ({contact.source})" for contact in record.owner.contacts), "nobody is named")
     cluster = " in ".join(filter(None, (subject.cluster, subject.location)))
     return (

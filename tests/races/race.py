@@ -45,6 +45,7 @@ class Told:
         outcome, ended = self.record.outcome.kind, self.deletes
         acted = [action.uid for action in self.record.actions]
         is_claimed = outcome == "deleted" and NOT_KNOWN not in self.record.outcome.detail
+        by_us, decision = bool(ended) and bool(self.requests), self.record.decision
         is_open = self.record.provenance.act != "done" and outcome != "terminating"
         return (
             (any(uid != self.uid for uid in ended), f"another pod was ended: {ended}"),
@@ -54,6 +55,7 @@ class Told:
             (is_claimed and not ended, "the record says deleted by our request, and nothing was"),
             (is_open, f"it never came to an end: {self.record.provenance.act}, {outcome}"),
             (bool(ended) and acted != [self.uid], f"the pod was ended, and the record's actions are {acted}"),
+            (by_us and (decision.kind, decision.made_by) != ("delete_pod", "act"), f"ended by: {decision.reasons}"),
         )
 
 
