@@ -45,6 +45,8 @@ _RETRIES: Final = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes
 """How long after each round the gaps are asked again: three times, within a quarter of an hour."""
 _PATIENCE: Final = timedelta(minutes=15)
 _SECOND_LOOK: Final = timedelta(minutes=15)
+_LOOKED_FOR: Final = frozenset({"scc", "pod_log", "audit_log"})
+"""What must answer at a look. `deletion` is read from the audit log, and a pod that is there has none."""
 _STEP_OF_THE_CONTAINER: Final = 5
 NOTHING_DONE: Final = "nothing was done to the pod"
 
@@ -191,14 +193,29 @@ def next_look(record: Record) -> datetime | None:
     """When sources are asked next about what came later: 15 minutes after the event, and at the window's end.
 
     None once both looks were made, or where SCC never confirmed a finding. Only a round that asked all of `LATER` was
-    one: a finding that joined, a gap or `act` between a look's time and the sweep takes nothing away.
+    one: a finding that joined, a gap or `act` between a look's time and the sweep takes nothing away. A look that had
+    no answer is made again, as a gap is: three times, then it is given up, and its rounds say what did not answer.
     """
     rounds = record.provenance.rounds
     if not any("scc" in one.answered for one in rounds):
         return None
-    looked = max((one.at for one in rounds if one.kind == "look" or set(one.asked) >= LATER), default=rounds[0].at)
+    looked = max((one.at for one in rounds if _looked(one, record.evidence)), default=rounds[0].at)
     first = record.provenance.window_start
-    return next((at for at in (first + _SECOND_LOOK, record.provenance.window_end) if at > looked), None)
+    for at in (first + _SECOND_LOOK, record.provenance.window_end):
+        tried = [one.at for one in rounds if one.kind == "look" and one.at >= at]
+        if at > looked and not tried:
+            return at
+        if at > looked and len(tried) <= len(_RETRIES):
+            return tried[-1] + _RETRIES[len(tried) - 1]
+    return None
+
+
+def _looked(one: Round, evidence: Evidence) -> bool:
+    """Whether a round told what came later. What will never answer (a missing grant) is not waited for."""
+    if one.kind != "look" and not set(one.asked) >= LATER:
+        return False
+    silent = (getattr(evidence, name) for name in _LOOKED_FOR - set(one.answered))
+    return all(isinstance(answer, Missing) and not answer.passing for answer in silent)
 
 
 def settled(evidence: Evidence, rounds: tuple[Round, ...], started: datetime, now: datetime) -> Evidence:

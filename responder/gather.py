@@ -34,8 +34,9 @@ class Gathered(NamedTuple):
     """The evidence, and the finding as SCC confirmed it (the message's own where SCC was silent).
 
     `known` has SCC's own version of each finding that it listed, by key, and `lacks` the keys of those that it was
-    asked for and does not have; both are empty where it was silent. `asked` are the questions of this round; `refused`
-    is whether SCC answered, and has no such finding or another one under its name.
+    asked for and does not have; both are empty where it was silent. `asked` are the questions of this round, `answered`
+    those of them that had an answer now: the evidence has older ones in the place of the others. `refused` is whether
+    SCC answered, and has no such finding or another one under its name.
     """
 
     evidence: Evidence
@@ -43,6 +44,7 @@ class Gathered(NamedTuple):
     target: Target
     known: Mapping[str, Finding]
     asked: tuple[str, ...]
+    answered: tuple[str, ...]
     refused: bool = False
     lacks: frozenset[str] = frozenset()
 
@@ -115,7 +117,8 @@ def _gathered(inquiry: Inquiry, *, known: Evidence | None, asked: tuple[str, ...
         finding = replace(finding, contacts={})  # nobody is written to because a message said so
     refused = isinstance(scc, Missing) and scc.why in _REFUSALS
     lacks = frozenset({finding.key}) if isinstance(scc, Missing) and scc.why == "not_found" else frozenset[str]()
-    return Gathered(_evidence(inquiry, known=known), finding, inquiry.target, seen, asked, refused, lacks)
+    answered = tuple(name for name in asked if isinstance(inquiry.answers.get(name), Found))
+    return Gathered(_evidence(inquiry, known=known), finding, inquiry.target, seen, asked, answered, refused, lacks)
 
 
 def by_key(findings: Iterable[Finding]) -> dict[str, Finding]:

@@ -17,7 +17,7 @@ from responder.burst import Burst, burst, pages_of
 from responder.compose import Material, compose, finish, next_look, noted, policy_of
 from responder.confirming import confirm, doubts, leads, said
 from responder.errors import PASSING, Busy, StaleClaim, StoreError, Unanswered, Why
-from responder.evidence import Found, Missing
+from responder.evidence import Missing
 from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
 from responder.policy import Policy
@@ -365,8 +365,7 @@ def _gather(
         ask = "missing"  # what waits for SCC's word is asked with it
     gathered = _gathered(world, target, ask, found, old, record_id=claim.record_id)
     found = confirm(world, claim.record_id, found, gathered, said(old), anew=ask != "scc")
-    answered = tuple(name for name in gathered.asked if isinstance(getattr(gathered.evidence, name), Found))
-    this = Round(kind=kind, at=started, asked=gathered.asked, answered=answered)
+    this = Round(kind=kind, at=started, asked=gathered.asked, answered=gathered.answered)
     material = Material(
         id=claim.record_id,
         findings=found.groups,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from responder import log
+from responder.evidence import Found
 from responder.tally import Tally
 
 if TYPE_CHECKING:
@@ -81,9 +82,16 @@ class Told:
                     self._tell("released", claim.record_id, self._clock() - began[0])
 
     def _gathered(self, record: Record, seconds: float) -> None:
-        """The round's gaps by source and reason; those of earlier rounds were counted then."""
+        """The round's gaps by source and reason; those of earlier rounds were counted then.
+
+        `unanswered` is what had no answer now and had one before: the record keeps that one.
+        """
         this = record.provenance.rounds[-1]
-        missing = {name: gap.why for name, gap in record.evidence.missing().items() if gap.why != "not_asked"}
+        missing: dict[str, str] = {
+            name: gap.why for name, gap in record.evidence.missing().items() if gap.why != "not_asked"
+        }
+        known = {name for name in this.asked if isinstance(getattr(record.evidence, name), Found)}
+        missing |= dict.fromkeys(known - set(this.answered), "unanswered")
         gaps = [f"{name}.{missing[name]}" for name in this.asked if name in missing]
         self._counts.add(*(f"gaps.{gap}" for gap in gaps))
         self._tell("gathered", record.id, seconds, round=this.kind, asked=len(this.asked), gaps=",".join(gaps))

@@ -160,6 +160,58 @@ def test_the_second_look_finds_what_came_later_and_the_last_one_ends_it(
     assert record.provenance.due is None
 
 
+@pytest.mark.parametrize("down", ["logs", "scc"])
+def test_a_look_that_had_no_answer_is_made_again(
+    finding: Finding, records: SqliteRecords, watch: Watch, down: str
+) -> None:
+    rich, calls = world(finding, records, now=watch)
+    (record_id,) = pipeline.respond(rich, finding, delivery())
+    ports: dict[str, Any] = {down: NO_LOGS if down == "logs" else Failing(Unanswered("timeout", "20 s"))}
+    watch.now = finding.event_time + timedelta(minutes=15)
+    pipeline.sweep(replace(rich, **ports))
+    silent = loaded(records, record_id).provenance.rounds[-1]
+    assert silent.kind == "look"
+    assert not {"scc" if down == "scc" else "pod_log"} & set(silent.answered)
+    shell = replace(
+        finding, key="1/shell", name=finding.name[:-4] + "5e11", canonical_name="", category="Reverse Shell",
+        event_time=finding.event_time + timedelta(minutes=5),
+    )  # fmt: skip
+    watch.tick(seconds=61)
+    pipeline.sweep(replace(rich, scc=FakeScc(calls, (finding, shell))))
+    record = loaded(records, record_id)
+    assert [one.kind for one in record.provenance.rounds] == ["first", "look", "look"]
+    assert {"scc", "pod_log", "audit_log"} <= set(record.provenance.rounds[-1].answered)
+    assert isinstance(record.evidence.related, Found)
+    assert [one.category for one in record.evidence.related.value.findings] == ["Reverse Shell"]
+    assert record.provenance.due == record.provenance.window_end
+
+
+def test_a_look_is_given_up_after_three_more_tries_and_the_last_one_is_made_all_the_same(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    rich, _ = world(finding, records, now=watch)
+    (record_id,) = pipeline.respond(rich, finding, delivery())
+    poor = replace(rich, logs=NO_LOGS)
+    watch.now = finding.event_time
+    for _ in range(90):
+        watch.tick(minutes=1)
+        pipeline.sweep(poor)
+    rounds = loaded(records, record_id).provenance.rounds
+    minutes = [int((one.at - finding.event_time).total_seconds() // 60) for one in rounds if one.kind == "look"]
+    assert minutes == [15, 16, 19, 27, 60, 61, 64, 72]
+    assert not any("pod_log" in one.answered for one in rounds[1:])
+    assert loaded(records, record_id).provenance.due is None
+
+
+def test_a_look_that_is_denied_for_good_is_made_once(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
+    poor, _ = world(finding, records, now=watch, logs=Failing(Unanswered("denied", "no")))
+    (record_id,) = pipeline.respond(poor, finding, delivery())
+    for _ in range(90):
+        watch.tick(minutes=1)
+        pipeline.sweep(poor)
+    assert [one.kind for one in loaded(records, record_id).provenance.rounds] == ["first", "look", "look"]
+
+
 def _joined(finding: Finding, number: int) -> Finding:
     return replace(finding, key=f"1/{number}", event_time=finding.event_time + timedelta(seconds=10))
 

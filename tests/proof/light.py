@@ -108,14 +108,17 @@ def gather(
     if ask == "verify":
         before = before.model_copy(update={"scc": NOT_ASKED, "pod": NOT_ASKED})
     asked = {"scc"} | (set() if refused else _open(before, "everything" if known is None else ask))
-    there, lines = before.pod, before.pod_log
+    there, lines, read = before.pod, before.pod_log, before.pod_log
     if isinstance(scc, Missing) and isinstance(before.scc, Found):
         scc = before.scc
     if "pod" in asked:
         there = _there(world, target) if isinstance(scc, Found) else _WAITS
     if "pod_log" in asked:
-        lines = _read(world, lines)
-    return Gathered(_evidence(scc, there, lines), finding, target, keys, tuple(sorted(asked)), refused=refused)
+        read = _read(world)
+        lines = lines if isinstance(read, Missing) and isinstance(lines, Found) else read
+    answers = {"scc": bool(around) and not refused, "pod": isinstance(there, Found), "pod_log": isinstance(read, Found)}
+    answered = tuple(name for name in sorted(asked) if answers.get(name))
+    return Gathered(_evidence(scc, there, lines), finding, target, keys, tuple(sorted(asked)), answered, refused)
 
 
 def _there(world: World, target: Target) -> Found[Pod] | Missing:
@@ -135,11 +138,11 @@ def _open(known: Evidence, ask: Ask) -> set[str]:
     return asked
 
 
-def _read(world: World, known: Found[LogExtract] | Missing) -> Found[LogExtract] | Missing:
+def _read(world: World) -> Found[LogExtract] | Missing:
     try:
         world.logs.entries("project", "the pod's log", LogCaps())
     except Unanswered:
-        return known if isinstance(known, Found) else _NO_QUOTA
+        return _NO_QUOTA
     return _LINES
 
 

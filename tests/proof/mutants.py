@@ -232,7 +232,7 @@ _LATER: Final[dict[str, tuple[tuple[str, str], tuple[Event, ...]]]] = {
         ("finding",),
     ),
     "whatever is asked after a look's time is taken for the look": (
-        ('if one.kind == "look" or set(one.asked) >= LATER', "if one.kind"),
+        ("if _looked(one, record.evidence)", "if one.kind"),
         ("finding", "late finding"),
     ),
     "the look at the window's end is made at the second look": (
