@@ -159,9 +159,9 @@ def _captured(world: World, acting: Acting, record: Record, material: Material) 
         return None
     # A path is read where SCC's own words name it, and for no message's sake.
     theirs = tuple(one for one in material.findings if one.confirmed == "yes")
-    taken = seizing.seize(collector, acting, record, theirs, pod.value, now=world.now)
-    capture, artifacts, _ = taken
-    world.records.count("captured" if any(one.status == "captured" for one in artifacts) else "capture.impossible")
+    capture, artifacts = seizing.seize(collector, acting, record, theirs, pod.value, now=world.now)
+    is_taken = any(one.status == "captured" and not one.uid for one in artifacts)
+    world.records.count("captured" if is_taken else "capture.impossible")
     return counted(record.model_copy(update={"capture": capture, "artifacts": artifacts}))
 
 

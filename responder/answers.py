@@ -51,6 +51,8 @@ def _artifact(one: Artifact) -> str:
     if one.status != "captured":
         return f"{name}: {one.status.replace('_', ' ')}: {one.reason}"
     facts = [f"{one.size} bytes", f"sha256 {one.sha256[:_HASH]}"]
+    if one.uid:
+        facts.append(f"from an earlier pod, {one.uid}")
     if one.truncated:
         facts.append("cut")
     if one.elf is not None:

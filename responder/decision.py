@@ -411,10 +411,12 @@ def _wrong_with(capture: Capture, record: Record, uid: str) -> str:
         return ""
     if capture.impossible:
         return "the capture was not possible now, and may be later"
-    missed = sum(artifact.passing for artifact in record.artifacts)
+    # What an earlier pod of the name held says nothing of this one.
+    told = [artifact for artifact in record.artifacts if not artifact.uid]
+    missed = sum(artifact.passing for artifact in told)
     if missed:
         return f"{missed} of what was to be captured did not come, and may at another try"
-    statuses = {artifact.status for artifact in record.artifacts}
+    statuses = {artifact.status for artifact in told}
     return "of what was to be captured, all failed" if "failed" in statuses and "captured" not in statuses else ""
 
 

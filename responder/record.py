@@ -314,6 +314,7 @@ class Artifact(Model):
     Everything is `reported_by_container`: the programs that sent it are the attacker's. `sha256` and `size` are of what
     arrived; `truncated` says that the file went on. `stored` is its place in the evidence store, `stored_sha256` that
     of the sealed zip there. `path` is as the container has it, `named` as the command line has it.
+    `uid` is empty for a file of the record's capture: one that has it was taken from an earlier pod of the name.
     """
 
     path: str
@@ -336,6 +337,7 @@ class Artifact(Model):
     taken_at: datetime | None = None
     passing: bool = Field(default=False, description="another try may bring it: a refusal, a cut, or the time was over")
     by_hand: str = Field(default="", description="the line that takes it by hand")
+    uid: str = Field(default="", description="the pod that it was taken from, where that is not the capture's")
 
 
 class Process(Model):
@@ -399,7 +401,8 @@ def may_come(record: Record) -> bool:
     capture = record.capture
     if capture is None or capture.impossible.startswith(NOTHING_TO_TAKE):
         return False
-    return any(one.passing for one in record.artifacts) or bool(capture.impossible and not record.artifacts)
+    told = [one for one in record.artifacts if not one.uid]
+    return any(one.passing for one in told) or bool(capture.impossible and not told)
 
 
 class Action(Model):

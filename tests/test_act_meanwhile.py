@@ -13,7 +13,7 @@ import pytest
 
 from lab.scenario import load
 from responder import act, notification, pipeline, removing, wiring
-from responder.capture import custody, seizing
+from responder.capture import custody, seizing, taking
 from responder.compose import NOTHING_DONE
 from responder.errors import Refused, StoreError, Unanswered
 from responder.evidence import Found, Missing, Pod
@@ -703,14 +703,12 @@ def test_a_secret_in_the_path_of_a_captured_file_is_neither_in_the_record_nor_in
         processes = tuple(dataclasses.replace(one, args=(*one.args, f"/tmp/{secret}.h")) for one in told[0].processes)
         named = (dataclasses.replace(told[0], processes=processes), *told[1:])
         collector = acting.collect(removing.access(here.world, record))
-        capture, artifacts, secrets = seizing.seize(
-            collector, acting, record, named, record.evidence.pod.value, now=here.lab.now
-        )
+        pod = record.evidence.pod.value
+        capture, artifacts = seizing.seize(collector, acting, record, named, pod, now=here.lab.now)
         taken = [one for one in artifacts if one.path.startswith("/tmp/[redacted")]
         assert [one.status for one in taken] == ["captured"]
         manifest = b"".join(acting.evidence.open(capture.manifest))
         assert secret not in f"{capture}{artifacts}"
-        assert sum(secrets.values()) == 1
         assert secret.encode() not in manifest
 
 
@@ -889,3 +887,79 @@ def test_what_came_before_a_refusal_stays_and_the_pod_stays_until_the_rest_is_th
         assert "/tmp/.x/k.c" in kept
         assert (done.decision.kind, len(here.deletes())) == ("delete_pod", 1)
         assert all(one.ok for one in custody.verify(done, here.world.act.evidence))  # type: ignore[union-attr] # it is there
+
+
+def ended(here: Scene) -> World:
+    """A world in which the pod's containers have ended."""
+    assert here.world.act is not None
+    assert here.world.act.collect is not None
+    real_connect = here.world.connect
+
+    def connect(access: Access) -> Any:
+        real = real_connect(access)
+
+        def pod(*args: str) -> Pod:
+            told = real.pod(*args)
+            over = tuple(one.model_copy(update={"state": "terminated"}) for one in told.containers)
+            return told.model_copy(update={"containers": over})
+
+        return Instead(real, pod=pod)
+
+    return dataclasses.replace(here.world, connect=connect)
+
+
+@needs_kubelet
+def test_what_was_taken_before_the_container_ended_stays_in_the_record_and_its_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "TOGETHER", 1)  # a command for each file, of which one is refused
+    with scene(tmp_path, AUTO | {"capture": "true"}) as here:
+        first = acted(failing(here, "unavailable", "/tmp/.x/k.c"), here)
+        taken = [one for one in first.artifacts if one.status == "captured"]
+        assert (first.decision.kind, len(taken) > 0, first.capture is not None) == ("hold", True, True)
+        here.lab.advance(timedelta(minutes=2))
+        done = acted(ended(here), here)
+        assert done.capture is not None
+        assert first.capture is not None
+        assert (done.capture.tries, done.capture.impossible.partition(":")[0]) == (2, "not running")
+        # Nothing more will come; all that came is named, and what did not come is told.
+        assert [one.path for one in done.artifacts] == [one.path for one in first.artifacts]
+        assert [one for one in done.artifacts if one.status == "captured"] == taken
+        assert not any(one.passing for one in done.artifacts)
+        assert done.capture.volatile == first.capture.volatile
+        assert here.world.act is not None
+        assert all(one.ok for one in custody.verify(done, here.world.act.evidence))
+        (step,) = (one for one in done.steps if one.n == 5)
+        assert step.status == "partly"
+        assert any("not running" in line for line in step.missing)
+
+
+@needs_kubelet
+def test_what_an_earlier_pod_of_the_name_held_stays_in_the_record_under_its_uid(tmp_path: Path) -> None:
+    with scene(tmp_path, AUTO | {"capture": "true", "remediate": '"off"'}) as here:
+        acting, record = here.world.act, here.record
+        assert acting is not None
+        assert acting.collect is not None
+        assert isinstance(record.evidence.pod, Found)
+        told, pod = here.world.records.findings_page(here.id), record.evidence.pod.value
+        collector = acting.collect(removing.access(here.world, record))
+        capture, artifacts = seizing.seize(collector, acting, record, told, pod, now=here.lab.now)
+        taken = [one for one in artifacts if one.status == "captured"]
+        assert taken
+        record = record.model_copy(update={"capture": capture, "artifacts": artifacts})
+        for turn, uid in enumerate(("another", "a-third"), start=1):
+            new = pod.model_copy(update={"uid": uid})
+            capture, artifacts = seizing.seize(collector, acting, record, told, new, now=here.lab.now)
+            record = record.model_copy(update={"capture": capture, "artifacts": artifacts})
+            earlier = [one for one in artifacts if one.uid]
+            assert [one.model_copy(update={"uid": ""}) for one in earlier] == taken, turn
+            assert {one.uid for one in earlier} == {pod.uid}
+            assert all(one.ok for one in custody.verify(record, acting.evidence))
+            (lines,) = ([entry for entry in manifest_of(acting, capture) if entry["artifact"].get("uid")],)
+            assert {entry["source"]["uid"] for entry in lines} == {pod.uid}
+            assert all("node" not in entry["source"] for entry in lines)
+
+
+def manifest_of(acting: Any, capture: Any) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads(b"".join(acting.evidence.open(capture.manifest)))["entries"]
+    return entries

@@ -49,9 +49,9 @@ def manifest(capture: Capture, artifacts: Sequence[Artifact], record_id: str, pr
     """The manifest of one capture. The artefacts must be as the record will have them, redaction included."""
     facts = {"schema": SCHEMA, "record": record_id, "previous": previous, "capture": _facts(capture)}
     entries: list[dict[str, Any]] = []
-    prev, source = _sha256(_canonical(facts)), _source(capture)
+    prev = _sha256(_canonical(facts))
     for number, artifact in enumerate(artifacts, start=1):
-        entry = {"number": number, "prev": prev, "artifact": _fields(artifact), "source": source}
+        entry = {"number": number, "prev": prev, "artifact": _fields(artifact), "source": _source(capture, artifact)}
         prev = _sha256(_canonical(entry))
         entries.append(entry)
     return _canonical({**facts, "entries": entries, "head": prev})
@@ -256,14 +256,17 @@ def _facts(capture: Capture) -> dict[str, Any]:
     return capture.model_dump(mode="json", exclude={"manifest", "manifest_sha256", "by_hand"})
 
 
-def _source(capture: Capture) -> dict[str, str]:
-    """What makes an entry readable on its own."""
-    keys = {"uid", "namespace", "pod", "container", "node", "image_digest", "identity", "responder"}
-    return {key: str(value) for key, value in capture.model_dump(mode="json", include=keys).items()}
+def _source(capture: Capture, artifact: Artifact) -> dict[str, str]:
+    """What makes an entry readable on its own; an earlier pod's file has the rest in the manifest of its capture."""
+    keys = {"uid", "namespace", "pod", "container"}
+    keys |= set() if artifact.uid else {"node", "image_digest", "identity", "responder"}
+    told = {key: str(value) for key, value in capture.model_dump(mode="json", include=keys).items()}
+    return told | ({"uid": artifact.uid} if artifact.uid else {})
 
 
 def _fields(artifact: Artifact) -> dict[str, Any]:
-    return artifact.model_dump(mode="json", exclude={"by_hand"})
+    # A manifest of before there was a `uid` has none.
+    return artifact.model_dump(mode="json", exclude={"by_hand"} if artifact.uid else {"by_hand", "uid"})
 
 
 def _canonical(value: object) -> bytes:

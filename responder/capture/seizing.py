@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from responder import __version__
-from responder.capture import custody, elf
+from responder.capture import custody, earlier, elf
 from responder.capture.arrival import printable
 from responder.capture.digest import digest
 from responder.capture.sealing import Keys, Sealed
@@ -40,12 +40,12 @@ def seize(
     *,
     now: Clock,
     caps: Caps | None = None,
-) -> tuple[Capture, tuple[Artifact, ...], dict[str, int]]:
+) -> tuple[Capture, tuple[Artifact, ...]]:
     """Capture from the container of the record's subject in `pod`, whose UID is proven.
 
-    `findings` are as the store has them: a redacted path leads nowhere. What comes back is redacted, with how many
-    secrets of each class were taken out. StoreError where the evidence store fails: nothing is said then, and the next
-    attempt tells of what this one left behind.
+    `findings` are as the store has them: a redacted path leads nowhere. What comes back is redacted, and has what
+    was taken before. StoreError where the evidence store fails: nothing is said then, and the next attempt tells of
+    what this one left behind.
     """
     subject, at, redactor, evidence = record.provenance.subject, now(), Redactor(), acting.evidence
     container = next((one for one in pod.containers if one.name == subject.container), None)
@@ -66,12 +66,14 @@ def seize(
     )
     if container is None or container.state != "running":
         state = f"{NOT_RUNNING}: the container is {container.state}" if container else "the pod has no such container"
-        return (*_kept(evidence, record, capture.model_copy(update={"impossible": state}), (), attempt), {})
+        over = {"impossible": state, "volatile": _volatile(record, pod.uid, Volatile())}
+        stays = (*earlier.all_told(record, pod.uid), *earlier.of_others(record, pod.uid))
+        return _kept(evidence, record, capture.model_copy(update=over), stays, attempt)
     cell = Cell(namespace=subject.namespace, pod=subject.pod, container=container.name, uid=pod.uid)
     watch = Watch(collector=collector, cell=cell)
     seen, changed = _seen(watch, redactor, _writable(container))
     listed = wanted(findings, container, _cwd_of(findings, seen))
-    before = _brought_before(record, pod.uid)
+    before = earlier.brought(record, pod.uid)
     have = {one.path for one in before}
     wants = tuple(one for one in (*listed.wants, *_dropped(listed, seen.volatile)) if one.path not in have)
 
@@ -95,11 +97,12 @@ def seize(
     update = {
         "finished": now(),
         "tools": taken.tools,
-        "volatile": seen.volatile,
+        "volatile": _volatile(record, pod.uid, seen.volatile),
         "impossible": taken.impossible,
     }
-    clean = (*before, *(_redacted(one, redactor) for one in artifacts))
-    return (*_kept(evidence, record, capture.model_copy(update=update), clean, attempt), redactor.counts)
+    clean = tuple(_redacted(one, redactor) for one in artifacts)
+    stays = (*earlier.parts(record, pod.uid, clean), *earlier.of_others(record, pod.uid))
+    return _kept(evidence, record, capture.model_copy(update=update), (*before, *clean, *stays), attempt)
 
 
 def _seen(watch: Watch, redactor: Redactor, writable: tuple[str, ...]) -> tuple[Snapshot, str]:
@@ -157,11 +160,10 @@ def _tries(record: Record, uid: str) -> int:
     return 0 if capture is None or capture.uid != uid or asked else capture.tries
 
 
-def _brought_before(record: Record, uid: str) -> tuple[Artifact, ...]:
-    """What an earlier try at this pod brought whole: it is not taken again, and stays named."""
-    if record.capture is None or record.capture.uid != uid:
-        return ()
-    return tuple(one for one in record.artifacts if one.status == "captured" and not one.passing)
+def _volatile(record: Record, uid: str, now: Volatile) -> Volatile:
+    """What is lost with the container: as an earlier try at this pod was told it, where nothing is told any more."""
+    is_told = now.processes or now.sockets or now.recent
+    return now if is_told or record.capture is None or record.capture.uid != uid else record.capture.volatile
 
 
 # --- what is wanted ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ def with_commands(
     lines = (ByHand(title=beside.title, kind="command", value=beside.text),) if beside else ()
     told = []
     for number, one in enumerate(artifacts, start=1):
-        line = by_hand.copy_of(names, one.path, number=number)
+        # A pod that is gone has nothing that could be copied.
+        line = None if one.uid else by_hand.copy_of(names, one.path, number=number)
         told.append(one.model_copy(update={"by_hand": line.text if line else ""}))
     return capture.model_copy(update={"by_hand": lines}), tuple(told)
 

@@ -46,13 +46,14 @@ def captured(capture: Capture | None, artifacts: Sequence[Artifact]) -> Told | N
     """Step 5's words; None where no capture was made, and the step is a person's."""
     if capture is None:
         return None
-    taken = [n for n, one in enumerate(artifacts) if one.status == "captured"]
+    taken = [n for n, one in enumerate(artifacts) if one.status == "captured" and not one.uid]
+    old = [n for n, one in enumerate(artifacts) if one.uid]
     missing = _missing(capture, artifacts)
     return Told(
         status=_status(taken, missing),
         detail=_detail(capture, artifacts),
         by_hand=_by_hand(capture, artifacts),
-        evidence=("/capture", *(f"/artifacts/{n}" for n in taken[:MOST_EVIDENCE])),
+        evidence=("/capture", *(f"/artifacts/{n}" for n in [*taken, *old][:MOST_EVIDENCE])),
         missing=missing,
     )
 
@@ -67,19 +68,21 @@ def _status(taken: Sequence[int], missing: Sequence[str]) -> StepStatus:
 
 
 def _detail(capture: Capture, artifacts: Sequence[Artifact]) -> str:
-    taken = [one for one in artifacts if one.status == "captured"]
+    taken = [one for one in artifacts if one.status == "captured" and not one.uid]
+    old = sum(bool(one.uid) for one in artifacts)
+    before = f" Of an earlier pod of this name {old} {'file is' if old == 1 else 'files are'} kept." if old else ""
     if not taken:
         why = _shown(capture.impossible) or "nothing that was wanted could be taken"
         digest = _shown(capture.image_digest)
         pull = f" What the image itself holds can be pulled by its digest: {digest}." if digest else ""
-        return f"Nothing was taken out of the container: {why}.{pull}"
+        return f"Nothing was taken out of the container: {why}.{pull}{before}"
     count = Counter(one.role for one in taken)
     kinds = ", ".join(f"{count[role]} {names[count[role] > 1]}" for role, names in _ROLES.items() if count[role])
     size = sum(one.size for one in taken)
     differ = sum(one.against_scc == "differs" for one in taken)
     warning = f" {differ} differ from what Security Command Center hashed." if differ else ""
     kept = " All of it is in the evidence store, sealed." if all(one.stored for one in taken) else ""
-    return f"Taken: {kinds}, {size} bytes, as the container's own programs sent them.{kept}{warning}"
+    return f"Taken: {kinds}, {size} bytes, as the container's own programs sent them.{kept}{warning}{before}"
 
 
 def _missing(capture: Capture, artifacts: Sequence[Artifact]) -> tuple[str, ...]:
@@ -96,7 +99,9 @@ def _lack(one: Artifact, artifacts: Sequence[Artifact]) -> str:
     name = _shown(one.path or one.named) or "files"
     if one.status != "captured":
         is_spare = one.role == "compiler" and _RUNNING.fullmatch(one.path)
-        if is_spare and any(other.role == "compiler" and other.status == "captured" for other in artifacts):
+        if is_spare and any(
+            other.role == "compiler" and other.status == "captured" and not other.uid for other in artifacts
+        ):
             return ""
         how = "left out" if one.status == "left_out" else "failed"
         return f"{name}: {how}: {_shown(one.reason)}"

@@ -22,8 +22,12 @@ _SHOWN: Final = 80
 def signs(artifacts: Sequence[Artifact]) -> tuple[Sign, ...]:
     """One sign of each kind, with JSON pointers to every file that shows it; of files that were taken alone."""
     taken = [(f"/artifacts/{n}", one) for n, one in enumerate(artifacts) if one.status == "captured"]
-    compilers = {text for _, one in taken if one.role == "compiler" and one.elf for text in one.elf.comments}
-    return merged(sign for pointer, one in taken for sign in _of(one, pointer, compilers))
+    compilers = {(one.uid, text) for _, one in taken if one.role == "compiler" and one.elf for text in one.elf.comments}
+    return merged(
+        sign
+        for pointer, one in taken
+        for sign in _of(one, pointer, {text for uid, text in compilers if uid == one.uid})
+    )
 
 
 def _of(one: Artifact, pointer: str, compilers: set[str]) -> Iterator[Sign]:

@@ -57,11 +57,11 @@ def may_enter(situation: Situation) -> tuple[str, ...]:
 
 def seize(
     collector: Callable[[str], None], _acting: Acting, _record: Record, _findings: object, pod: Pod, *, now: Any
-) -> tuple[Capture, tuple[Artifact, ...], dict[str, int]]:
+) -> tuple[Capture, tuple[Artifact, ...]]:
     """A capture that took nothing."""
     collector(pod.uid)
     at: datetime = now()
-    return _CAPTURE.model_copy(update={"uid": pod.uid, "at": at, "finished": at}), (), {}
+    return _CAPTURE.model_copy(update={"uid": pod.uid, "at": at, "finished": at}), ()
 
 
 def access(_world: World, _record: Record) -> Access:
