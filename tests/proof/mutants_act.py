@@ -57,7 +57,6 @@ _MISTAKES: Final[dict[str, tuple[tuple[str, str], tuple[tuple[Event, ...], ...]]
         _ALONE,
     ),
     "the brake is not asked in the last moment": (("    _let_go(acting, record)", "    pass"), (("act", "brake"),)),
-    "what was taken is saved with the outcome": (("removing.kept(world, claim, taken)", "pass"), _ALONE),
     "a request that was sent is taken for done": (
         (
             "outcome = _looked(world, acting, kube, record, done, mine=mine)",
@@ -105,5 +104,10 @@ def mutants() -> Iterator[Mutant]:
     name = (ByName.__doc__ or "").rstrip(".")
     subject = Subject(name=name, pipeline=pipeline, acting=sound, remover=ByName, swept=True)
     yield Mutant(subject, (("act", "pod replaced"),))
+    # What was taken is saved twice before the request: at once, and with the decision.
+    name = "what was taken is saved with the outcome"
+    edits = (("removing.kept(world, claim, taken)", "pass"), ("record = _about_to_send(world, claim, record)", "pass"))
+    subject = Subject(name=name, pipeline=pipeline, acting=acting(pipeline, *edits), swept=True)
+    yield Mutant(subject, _ALONE)
     for name, (edit, orders) in _MISTAKES.items():
         yield Mutant(Subject(name=name, pipeline=pipeline, acting=acting(pipeline, edit), swept=True), orders)

@@ -442,8 +442,9 @@ class _Records:
     def watch_save(self, _saved: Any, record: Any, claim: Any) -> None:
         self._play.judge.saved(record, claim, self._play.time)
         self._play.deeds.saved(record, self._play.uid)
-        if self._play.is_off and record.provenance.act == "wanted":
-            # Saved in the middle of the work: the policy is to be read once more before anything is done.
+        is_decided = record.decision.kind == "delete_pod"
+        if self._play.is_off and record.provenance.act == "wanted" and not is_decided:
+            # Saved in the middle of the work: the policy is to be read once more before anything is decided.
             self._play.deeds.forbidden(self._worker.name)
 
     def watch_release(self, kept: Any, claim: Any, _seen: Any) -> None:
