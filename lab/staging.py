@@ -34,7 +34,7 @@ from lab.state import Lab
 from lab.workloads import Workloads, workload_object, workloads_of
 
 LABEL: Final = "made-by"
-VALUE: Final = "compiler-responder-lab"
+VALUE: Final = "gke-responder-lab"
 SELECTOR: Final = f"labelSelector={LABEL}%3D{VALUE}"
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from lab.staging import TooMuch
 from tests.races.race import HAPPENS, Told, play, seeded
 
 
@@ -61,7 +62,10 @@ def _seeded(seed: int) -> tuple[str, str, str]:
 
 
 def _played(race: Callable[[Path], Told]) -> tuple[str, str, str]:
-    told = _quiet(race)
+    try:
+        told = _quiet(race)
+    except TooMuch:
+        return "not for this API server", "", ""
     return told.record.outcome.kind, told.wrong, " | ".join(told.story)
 
 
