@@ -165,6 +165,7 @@ class Replacement(Model):
     uid: str
     phase: str
     same_image: bool | None = Field(description="None: the cluster does not tell its digest yet")
+    created: datetime | None = None
     seen_at: datetime
     compiles_again: str = Field(default="", description="id of the record in which it does")
 

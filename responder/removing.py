@@ -225,9 +225,8 @@ def _watched(world: World, acting: Acting, claim: Claim, record: Record, kube: K
     """The record with what came in the pod's place; looked at once more when the watch is over."""
     sent, now = done.sent_at or done.intent.at, world.now()
     new = replacement(kube, record, since=sent, now=world.now, sleep=acting.sleep)
-    again = compiles_again(world.records, record, sent)
     if new is not None:
-        new = new.model_copy(update={"compiles_again": again})
+        new = new.model_copy(update={"compiles_again": compiles_again(world.records, record, new)})
     outcome = record.outcome.model_copy(update={"replacement": new})
     project = policy_of(world).of_subject(record.provenance.subject)
     over = sent + timedelta(minutes=project.watch_minutes if project else 0)

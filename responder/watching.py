@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from responder.burst import pages_of
 from responder.errors import Unanswered
 from responder.evidence import Found, OwnerRef, Pod
 from responder.ports import Clock, Kubernetes, Records
 from responder.record import Record, Replacement
 
-_LATER: Final = timedelta(days=1)
 _TRIES: Final = 3
 _BETWEEN: Final = 2.0  # seconds; a ReplicaSet's controller makes the next pod as soon as one is marked for deletion
 
@@ -40,11 +40,20 @@ def replacement(
     return before
 
 
-def compiles_again(records: Records, record: Record, since: datetime) -> str:
-    """Id of a later record of the same workload, empty where there is none: what was deleted came back."""
-    later = records.history(record.provenance.traits, before=since + _LATER)
-    again = (one for one in later if one.same_owner and one.window_start > since and one.record_id != record.id)
-    return next((one.record_id for one in again), "")
+def compiles_again(records: Records, record: Record, new: Replacement) -> str:
+    """Id of the record that tells of a compiler in the replacement itself; empty where none does.
+
+    One of another name has a record of its own. What a StatefulSet makes has the old name, and joins the old one's.
+    """
+    subject = record.provenance.subject
+    if new.created is None:
+        return new.compiles_again
+    its = subject.model_copy(update={"pod": new.name})
+    later = [one for one in records.of_pod(its, new.created) if one != record.id]
+    if later or new.name != subject.pod:
+        return next(iter(later), "")
+    found = (one for page in pages_of(records, record.id) for one in page)
+    return record.id if any(one.event_time > new.created for one in found) else ""
 
 
 def _made(kube: Kubernetes, namespace: str, owner: OwnerRef | None, since: datetime, gone: str) -> Pod | None:
@@ -77,5 +86,6 @@ def _told(pod: Pod, record: Record, at: datetime) -> Replacement:
         uid=pod.uid,
         phase=pod.phase,
         same_image=has == wanted if has and wanted else None,
+        created=pod.create_time,
         seen_at=at,
     )

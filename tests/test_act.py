@@ -12,12 +12,12 @@ import pytest
 
 from lab.rbac import COLLECTOR
 from lab.scenario import load
-from responder import act, pipeline, removing
+from responder import act, notification, pipeline, removing, watching, wiring
 from responder.capture import custody
 from responder.errors import Unanswered
 from responder.evidence import Project
 from responder.policy import Policy
-from responder.ports import Approval, Brake, Precedent
+from responder.ports import Approval, Brake, Delivery
 from responder.record import Record
 from tests.scene import APPROVE, AUTO, POD, SCENARIOS, Scene, needs_kubelet, scene
 
@@ -59,28 +59,44 @@ def test_what_the_owner_made_instead_is_seen_and_watched(tmp_path: Path) -> None
         assert here.deletes() == [here.uid]
 
 
-@pytest.mark.parametrize(("minutes", "same_owner", "is_told"), [(3, True, True), (3, False, False), (-3, True, False)])
-def test_a_later_record_of_the_same_workload_is_told_with_the_replacement(
-    tmp_path: Path, minutes: int, same_owner: bool, is_told: bool
+def joined(here: Scene, pod: str, minutes: int) -> str:
+    """The id of the record that a finding of that pod joins or opens, so many minutes from now."""
+    text = json.dumps(here.lab.notification).replace(POD, pod)
+    text = text.replace(here.record.findings[0].key.rpartition("/")[2], "f" * 32)
+    finding = notification.read(text.encode())
+    assert finding is not None
+    finding = dataclasses.replace(finding, event_time=here.lab.now() + timedelta(minutes=minutes))
+    delivery = Delivery(data=b"", message_id="2", received=here.lab.now())
+    return wiring.store().admit(finding, next(iter(finding.targets())), delivery).record_id
+
+
+@pytest.mark.parametrize(
+    ("which", "is_told"), [("the new pod", True), ("another replica", False), ("the old pod", False)]
+)
+def test_that_the_replacement_compiles_again_is_told_and_that_another_pod_does_is_not(
+    tmp_path: Path, which: str, is_told: bool
+) -> None:
+    with scene(tmp_path, AUTO | {"watch_minutes": "7"}) as here:
+        new = here.act().outcome.replacement
+        assert new is not None
+        pod = {"the new pod": new.name, "another replica": f"{POD[:-5]}8ccwd", "the old pod": POD}[which]
+        record_id = joined(here, pod, 3)
+        here.lab.advance(timedelta(minutes=8))
+        over = here.act().outcome.replacement
+        assert over is not None
+        assert over.compiles_again == (record_id if is_told else "")
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(3, True), (-3, False)])
+def test_what_a_stateful_set_makes_under_the_old_name_compiles_again_in_the_same_record(
+    tmp_path: Path, minutes: int, is_told: bool
 ) -> None:
     with scene(tmp_path, AUTO) as here:
-        outside = here.world
-
-        class Knowing:
-            """The store, with one more record of the past or of later."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(outside.records, name)
-
-            def history(self, *_args: object, **_more: object) -> tuple[Precedent, ...]:
-                at = here.lab.now() + timedelta(minutes=minutes)
-                known = {"verdict": "malicious", "reviewed": None, "same_image": True, "same_shape": True}
-                return (Precedent(record_id="a", window_start=at, same_owner=same_owner, **known),)  # type: ignore[arg-type] # as above
-
-        done = act.act(dataclasses.replace(outside, records=Knowing()), here.id)
-        assert done is not None
-        assert done.outcome.replacement is not None
-        assert done.outcome.replacement.compiles_again == ("a" if is_told else "")
+        made = here.act()
+        assert made.outcome.replacement is not None
+        again = made.outcome.replacement.model_copy(update={"name": POD, "created": here.lab.now()})
+        assert joined(here, POD, minutes) == here.id
+        assert watching.compiles_again(wiring.store(), made, again) == (here.id if is_told else "")
 
 
 @pytest.mark.parametrize("again", range(3))
