@@ -10,7 +10,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from responder.burst import Burst, burst, pages_of
@@ -22,7 +22,7 @@ from responder.finding import Finding, Target
 from responder.gather import Ask, Gathered, gather
 from responder.policy import Policy
 from responder.ports import Admission, Claim, Delivery, Precedent, Published, RecordLine, World
-from responder.record import Record, Round, RoundKind, Traits
+from responder.record import Record, RecordedFinding, Round, RoundKind, Traits
 from responder.triage import NONE, telling
 
 _MARGIN: Final = timedelta(seconds=30)
@@ -327,13 +327,29 @@ def _work(world: World, claim: Claim, target: Target, admission: Admission) -> N
 
 
 def _note(world: World, claim: Claim) -> int:
-    """A mute or a state change: the occurrence is shown, nothing is investigated anew."""
-    seen = sum(len(one.occurrences) for page in pages_of(world.records, claim.record_id) for one in page)
+    """A mute or a state change: the occurrence is shown, nothing is investigated anew.
+
+    Unless what the record has not read may be another's: a sweep may have read this one before it was claimed.
+    """
+    seen, findings, is_clear = 0, 0, True
+    for one in chain.from_iterable(pages_of(world.records, claim.record_id)):
+        seen, findings = seen + len(one.occurrences), findings + 1
+        is_clear = is_clear and not _fired_again(one)
     record = world.records.load(claim.record_id)
-    if record is None or seen > record.provenance.read + 1:
+    if record is None:
+        return 0
+    unread = seen - record.provenance.read
+    is_clear = is_clear and findings == sum(one.count for one in record.findings)
+    if unread > 1 or (unread == 1 and not is_clear):
         return 0  # a finding joined, or fired again, that SCC was not asked about: nothing counts as read
     world.records.save(noted(record, seen), claim)
     return seen
+
+
+def _fired_again(one: RecordedFinding) -> bool:
+    """Whether it was ACTIVE at another time than at first, or only then."""
+    first, *later = ((seen.event_time, seen.state) for seen in one.occurrences)
+    return any(seen != first and seen[1] == "ACTIVE" for seen in later)
 
 
 def _investigate(world: World, claim: Claim, target: Target, ask: Ask, kind: RoundKind = "first") -> int:

@@ -14,7 +14,7 @@ from responder import pipeline
 from responder.errors import Busy, StoreError, Unanswered
 from responder.evidence import Found, OwnerRef, Workload
 from responder.finding import Finding
-from responder.ports import Delivery, Records
+from responder.ports import Delivery, Records, World
 from responder.record import Record
 from responder.stores.sqlite import SqliteRecords
 from tests.doubles import NOW, Calls, Failing, FakeKubernetes, FakeScc, finding_in, world
@@ -164,6 +164,44 @@ def test_a_finding_that_joins_while_another_is_worked_on_is_in_the_record(findin
     outside = replace(outside, scc=JoinsMeanwhile(calls, (finding, other)))
     record = only(records, pipeline.respond(outside, finding, delivery("1")))
     assert {key for one in record.findings for key in (one.key, *one.more)} == {finding.key, other.key}
+
+
+class ReadMeanwhile:
+    """A store before whose first claim a sweep reads all there is, and after which another message joins."""
+
+    def __init__(self, outside: World, joins: Finding) -> None:
+        self.outside, self.joins, self.is_first = outside, joins, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.outside.records, name)
+
+    def claim(self, *args: Any) -> Any:
+        if not self.is_first:
+            return self.outside.records.claim(*args)
+        self.is_first = False
+        pipeline.sweep(self.outside)
+        claim = self.outside.records.claim(*args)
+        pipeline.respond(self.outside, self.joins, delivery("9"))
+        return claim
+
+
+@pytest.mark.parametrize("key", ["1750894040330370653/other", ""], ids=["another finding", "the same one, fired again"])
+def test_what_joins_while_a_mute_that_was_read_already_is_noted_is_not_taken_for_the_mute(
+    key: str, finding: Finding, records: Records
+) -> None:
+    joins = replace(finding, event_time=finding.event_time + timedelta(seconds=10))
+    if key:
+        joins = replace(joins, key=key, name=finding.name[:-4] + "beef", canonical_name="")
+    outside, calls = world(finding, records)
+    outside = replace(outside, scc=FakeScc(calls, (finding, joins) if key else (joins,)))
+    ids = pipeline.respond(outside, finding, delivery("1"))
+    stalls: Any = ReadMeanwhile(outside, joins)
+    first = calls.names.count("scc")
+    pipeline.respond(replace(outside, records=stalls), replace(finding, mute="MUTED"), delivery("2"))
+    record = only(records, ids)
+    assert sum(one.count for one in record.findings) == len(records.findings(record.id))
+    assert calls.names.count("scc") == first + 2, "once for the mute that the sweep read, once for what joined"
+    assert record.provenance.read == 3
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,13 @@ class TestWithTheSweep:
         order: tuple[Event, ...] = ("finding", "other finding", "mute")
         held(explore(subject, ONE_BY_ONE, [order]), at_least=40)
 
+    def test_a_joined_finding_is_not_taken_for_a_mute_that_a_sweep_read_before(self) -> None:
+        subject = Subject(name="product", pipeline=LIGHT, swept=True)
+        order: tuple[Event, ...] = ("finding", "mute", "sweep", "other finding")
+        tally = explore(subject, Bounds(faults=0, switches=0), [order])
+        assert (tally.violation, tally.story) == ("", "")
+        assert tally.schedules >= 500
+
 
 class TestAct:
     """After a record is finished: its id comes by the action topic, and the pod is entered and ended at most once."""
