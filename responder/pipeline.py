@@ -7,6 +7,7 @@ holder of the claim writes the record. Whatever is raised here means: deliver th
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -44,27 +45,41 @@ _LEADS: Final = 8
 def respond(world: World, finding: Finding, delivery: Delivery) -> tuple[str, ...]:
     """Investigate a finding: the ids of its records, one for each container that it names.
 
+    It joins all of them before any is worked on, and what one of them meets is raised once all others had their turn.
     A finding whose records are finished and that says nothing new is counted and left. Raises `Busy` where another
     instance works on this very message, and `StoreError` where nothing could be saved.
     """
-    return tuple(_respond(world, finding, target, delivery) for target in finding.targets())
+    arrived = [(target, _admitted(world, finding, target, delivery)) for target in finding.targets()]
+    apart = _Apart(whatever=True)
+    for target, admission in arrived:
+        with apart:
+            _respond(world, target, admission, delivery)
+    apart.raise_first()
+    return tuple(admission.record_id for _, admission in arrived)
 
 
-def _respond(world: World, finding: Finding, target: Target, delivery: Delivery) -> str:
+def _admitted(world: World, finding: Finding, target: Target, delivery: Delivery) -> Admission:
     admission = world.records.admit(finding, target, delivery)
     world.records.count(f"findings.{admission.kind}")
+    return admission
+
+
+def _respond(world: World, target: Target, admission: Admission, delivery: Delivery) -> None:
     if admission.kind == "duplicate" and admission.finished:
-        return admission.record_id
-    now = world.now()
-    claim = world.records.claim(admission.record_id, delivery.message_id, _lease(world), now)
+        return
+    claim = world.records.claim(admission.record_id, _holder(delivery), _lease(world), world.now())
     if claim is None:
         # The finding is stored: whoever holds the claim looks for it before letting go.
         world.records.count("findings.left_to_holder")
-        return admission.record_id
+        return
     if admission.kind == "duplicate":
         world.records.count("findings.resumed")
     _work(world, claim, target, admission)
-    return admission.record_id
+
+
+def _holder(delivery: Delivery) -> str:
+    """Who works on a message: its id, or what it says where it has none. A claim of no name would exclude nobody."""
+    return delivery.message_id or f"unnamed {hashlib.sha256(delivery.data).hexdigest()}"
 
 
 def again(world: World, record_id: str) -> Record | None:
@@ -143,19 +158,24 @@ def sweep(world: World) -> Swept:
 class _Apart:
     """``with apart:`` - a bug that one record meets is kept for later, so that no other record waits for its end.
 
-    What tells of the store or of SCC goes on at once, for it would meet the next one as well.
+    What tells of the store or of SCC goes on at once, for it would meet the next one as well; and what is another's now
+    is no error. Where `whatever` is to be kept, these are too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whatever: bool = False) -> None:
+        self._whatever = whatever
         self._first: Exception | None = None
 
     def __enter__(self) -> None:
         return
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if isinstance(error, StaleClaim | Busy):
-            return True  # it is another's now
-        if not isinstance(error, Exception) or isinstance(error, StoreError | Unanswered):
+        if not self._whatever:
+            if isinstance(error, StaleClaim | Busy):
+                return True  # it is another's now
+            if isinstance(error, StoreError | Unanswered):
+                return False
+        if not isinstance(error, Exception):
             return False
         self._first = self._first or error
         return True

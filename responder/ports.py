@@ -621,7 +621,10 @@ class Records(Protocol):
         """
 
     def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
-        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
+        """The keys of those findings that not all of their records tell of as they are: eventTime, state and mute.
+
+        A finding has a record for each container that it names.
+        """
 
     def unpublished(self, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records of which no revision, or an older one, was published; oldest first."""

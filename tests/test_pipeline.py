@@ -14,7 +14,7 @@ from responder import pipeline
 from responder.errors import Busy, StoreError, Unanswered
 from responder.evidence import Found, OwnerRef, Workload
 from responder.finding import Finding
-from responder.ports import Delivery, Records, World
+from responder.ports import Delivery, RecordQuery, Records, World
 from responder.record import Record
 from responder.stores.sqlite import SqliteRecords
 from tests.doubles import NOW, Calls, Failing, FakeKubernetes, FakeScc, finding_in, world
@@ -234,6 +234,64 @@ def test_a_finding_of_several_containers_makes_a_record_for_each(finding: Findin
     ids = pipeline.respond(outside, both, delivery())
     assert len(set(ids)) == 2
     assert {only(records, (i,)).provenance.subject.container for i in ids} == {"checkout", "sidecar"}
+
+
+class TripsOver:
+    """A store that fails where the record of one container is claimed."""
+
+    def __init__(self, records: Records, record_id: str, error: BaseException) -> None:
+        self.records, self.record_id, self.error = records, record_id, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.records, name)
+
+    def claim(self, record_id: str, *args: Any) -> Any:
+        if record_id == self.record_id:
+            raise self.error
+        return self.records.claim(record_id, *args)
+
+
+@pytest.mark.parametrize("error", [LookupError("a bug"), Busy("the same message"), StoreError("too large")])
+def test_what_one_container_meets_keeps_no_other_from_its_record_and_is_raised(
+    error: Exception, finding: Finding, records: Records
+) -> None:
+    both = replace(finding, pods=(finding.pods[0], replace(finding.pods[0], name="another-pod")))
+    first = records.admit(both, both.targets()[0], delivery()).record_id
+    store: Any = TripsOver(records, first, error)
+    outside, _ = world(both, records)
+    with pytest.raises(type(error)):
+        pipeline.respond(replace(outside, records=store), both, delivery())
+    stages = {line.subject.pod: line.stage for line in records.list(RecordQuery())}
+    assert stages == {both.pods[0].name: "admitted", "another-pod": "finished"}
+
+
+def test_every_container_has_its_record_before_any_is_worked_on(finding: Finding, records: Records) -> None:
+    both = replace(finding, pods=(finding.pods[0], replace(finding.pods[0], name="another-pod")))
+    first = records.admit(both, both.targets()[0], delivery()).record_id
+    store: Any = TripsOver(records, first, KeyboardInterrupt())
+    outside, _ = world(both, records)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.respond(replace(outside, records=store), both, delivery())
+    assert {line.subject.pod for line in records.list(RecordQuery())} == {pod.name for pod in both.pods}
+
+
+def test_messages_without_an_id_exclude_each_other_like_those_with_one(finding: Finding, records: Records) -> None:
+    arrived: list[str] = []
+
+    class ComesAgain(FakeScc):
+        def around(self, finding: Finding, window: Any) -> Any:
+            if not arrived:
+                arrived.append("")
+                with pytest.raises(Busy):
+                    pipeline.respond(outside, finding, delivery(""))
+                pipeline.respond(outside, finding, delivery("", b"another"))
+            return super().around(finding, window)
+
+    outside, calls = world(finding, records)
+    outside = replace(outside, scc=ComesAgain(calls, (finding,)))
+    assert only(records, pipeline.respond(outside, finding, delivery(""))).provenance.stage == "finished"
+    assert calls.names.count("scc") == 1
+    assert records.counters()["findings.left_to_holder"] == 1
 
 
 def test_asking_again_fills_the_gaps_and_keeps_the_rest(finding: Finding, records: Records) -> None:

@@ -305,6 +305,36 @@ def test_a_known_finding_that_fired_again_without_a_message_is_found(
     assert records.counters()["sweep.found"] == 1
 
 
+def test_a_sweep_that_was_killed_between_two_containers_of_a_finding_leaves_neither_without_a_record(
+    finding: Finding, records: SqliteRecords, watch: Watch
+) -> None:
+    both = replace(finding, pods=(finding.pods[0], replace(finding.pods[0], name="another-pod")))
+
+    class DiesAtTheSecond:
+        admitted = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(records, name)
+
+        def admit(self, *args: Any) -> Any:
+            self.admitted += 1
+            if self.admitted > 1:
+                raise KeyboardInterrupt
+            return records.admit(*args)
+
+    outside, _ = world(both, records, now=watch)
+    dies: Any = DiesAtTheSecond()
+    watch.tick(minutes=6)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.sweep(replace(outside, records=dies))
+    for _ in range(2):
+        watch.tick(minutes=3)
+        pipeline.sweep(outside)
+    lines = {line.subject.pod: line.stage for line in records.list(RecordQuery())}
+    assert lines == dict.fromkeys((pod.name for pod in both.pods), "finished")
+    assert records.counters()["sweep.found"] == 2
+
+
 def test_scc_being_silent_does_not_end_the_sweep(finding: Finding, records: SqliteRecords, watch: Watch) -> None:
     outside, _ = world(finding, records, now=watch, scc=Failing(Unanswered("unavailable", "down")))
     pipeline.sweep(outside)

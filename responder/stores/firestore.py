@@ -33,7 +33,7 @@ from responder.stores import firestore_bodies, firestore_queries, listing
 from responder.stores.firestore_calls import AT_MOST_IN, NOW, Add, Asked, Change, Conflict, Create, Database, Row
 from responder.stores.firestore_claims import Claims, is_id, path_of, raw_path
 from responder.stores.firestore_tellings import FirestoreTellings, telling_path, text_of
-from responder.stores.words import clean, name_of, publication, short, stamp, trait_pairs
+from responder.stores.words import clean, name_of, publications, short, stamp, trait_pairs
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -313,12 +313,11 @@ class FirestoreRecords:
         return tuple(self._lines_of(rows))
 
     def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
-        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
+        """The keys of those findings that not all of their records tell of as they are: eventTime, state and mute."""
         wanted = {}
-        for finding in findings:
-            key, moment, state, mute = publication(finding)
-            wanted[name_of(key), moment, short(state), short(mute)] = finding.key
-        names = tuple({name for name, *_ in wanted})
+        for finding, (subject, key, moment, state, mute) in publications(findings):
+            wanted[name_of(subject, key), moment, short(state), short(mute)] = finding.key
+        names = tuple({name_of(finding.key) for finding in findings})
         for at in range(0, len(names), AT_MOST_IN):
             asked = Asked(any_of=names[at : at + AT_MOST_IN])
             for row in self._database.ask(firestore_queries.OF_KEYS, asked):

@@ -136,7 +136,10 @@ WANTING: Final = Query(
 )
 """Finished records that `act` is to be asked for; `act_due` is empty where that is at once."""
 
-OF_KEYS: Final = Query(collection="occurrences", any_of="key_hash", fields=("key_hash", "event_time", "state", "mute"))
+OF_KEYS: Final = Query(
+    collection="occurrences", any_of="key_hash", fields=("subject_key", "event_time", "state", "mute")
+)
+"""All that records tell of some findings, those of one finding in whichever subject."""
 
 REJECTED: Final = Query(
     collection="rejected",

@@ -27,6 +27,7 @@ from responder.stores.words import (
     id_of_record,
     known_record,
     publication,
+    publications,
     shifted,
     stamp,
     subject_words,
@@ -257,9 +258,9 @@ class SqliteRecords:
         return tuple(_documents().line_of(row) for row in rows)
 
     def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
-        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
-        wanted = {publication(finding): finding.key for finding in findings}
-        keys = {key for key, *_ in wanted}
+        """The keys of those findings that not all of their records tell of as they are: eventTime, state and mute."""
+        wanted = {published: finding.key for finding, published in publications(findings)}
+        keys = {key for _, key, *_ in wanted}
         with self._file.errors():
             known = self._file.db().execute(_PUBLISHED.format(keys=", ".join("?" * len(keys))), tuple(keys)).fetchall()
         return frozenset(wanted[one] for one in wanted.keys() - set(known))
@@ -409,7 +410,7 @@ _OCCURRENCES_OF_PAGE: Final = (
     " WHERE record_id = ? AND key IN ({keys}) ORDER BY rowid"
 )
 _PUBLISHED: Final = (
-    "SELECT o.key, o.event_time, o.state, o.mute FROM findings AS f"
+    "SELECT r.subject, o.key, o.event_time, o.state, o.mute FROM findings AS f JOIN records AS r ON r.id = f.record_id"
     " JOIN occurrences AS o ON o.record_id = f.record_id AND o.key = f.key WHERE f.key IN ({keys})"
 )
 _FINDINGS_AFTER: Final = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -80,6 +80,13 @@ def fires_again(known: Iterable[tuple[str, str]], moment: str, state: str) -> bo
 def publication(finding: Finding) -> tuple[str, str, str, str]:
     """What tells one publication of a finding from another: key, eventTime, state, mute."""
     return clean(finding.key), stamp(finding.event_time), clean(finding.state), clean(finding.mute)
+
+
+def publications(findings: Iterable[Finding]) -> Iterator[tuple[Finding, tuple[str, str, str, str, str]]]:
+    """Each finding once for each container that it names, with what tells this: the subject, and its `publication`."""
+    for finding in findings:
+        for target in finding.targets():
+            yield finding, (finding.subject(target), *publication(finding))
 
 
 def name_of(*texts: str) -> str:

@@ -244,15 +244,15 @@ class MemoryRecords:
         return is_left or (due is not None and due <= now)
 
     def unknown(self, findings: Sequence[Finding]) -> frozenset[str]:
-        """The keys of those findings that no record tells of as they are: with this eventTime, state and mute."""
+        """The keys of those findings that not all of their records tell of as they are: eventTime, state and mute."""
         with self._lock:
             known = {
-                (key, _stamp(one.event_time), one.state, one.mute)
+                (row.subject, key, _stamp(one.event_time), one.state, one.mute)
                 for row in self.rows.values()
                 for key, seen in row.seen.items()
                 for one in seen
             }
-        return frozenset(one.key for one in findings if words.publication(one) not in known)
+        return frozenset(one.key for one, published in words.publications(findings) if published not in known)
 
     def wanting(self, now: datetime, limit: int = 100) -> tuple[str, ...]:
         """Ids of finished records that `act` is to be asked for, and whose time for it has come; oldest first."""

@@ -778,6 +778,22 @@ class RecordsContract:
         assert records.unknown([*now, a_finding(key="1/a")]) == frozenset()
         assert records.unknown([a_finding(key="1/b")]) == {"1/b"}
 
+    def test_a_finding_of_several_containers_is_known_once_the_record_of_each_tells_of_it(
+        self, records: Records
+    ) -> None:
+        pods = tuple(PodRef(name=name, namespace="shop") for name in ("web", "api"))
+        many = [a_finding(key=f"1/{n}", pods=pods, event_time=minutes(n)) for n in range(3)]
+        for one in many[:2]:
+            for target in one.targets()[: 1 if one is many[0] else 2]:
+                records.admit(one, target, a_delivery())
+        records.admit(a_finding(key="1/2", event_time=minutes(2)), TARGET, a_delivery())  # of another pod
+        assert records.unknown(many) == {"1/0", "1/2"}
+        muted = a_finding(key="1/1", pods=pods, event_time=minutes(1), mute="MUTED")
+        records.admit(muted, muted.targets()[1], a_delivery())
+        assert records.unknown([muted]) == {"1/1"}
+        records.admit(muted, muted.targets()[0], a_delivery())
+        assert records.unknown([muted]) == frozenset()
+
     def test_a_finished_record_is_unpublished_until_its_latest_revision_went_out(self, records: Records) -> None:
         record_id = admitted(records)
         assert records.unpublished() == ()
