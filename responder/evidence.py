@@ -312,7 +312,11 @@ class LogEntry(Model):
 
 
 class LogExtract(Model):
-    """What a query found. `entries` are those nearest to the event, oldest first; `read` is how many were read."""
+    """What a query found. `read` is how many lines were read.
+
+    `entries`, oldest first, are those that tell something, then those nearest to the event. `truncated` where the log
+    has lines that are not among them.
+    """
 
     filter: str
     window_start: datetime

@@ -32,12 +32,14 @@ from responder.evidence import (
 )
 from responder.finding import ClusterRef, Finding, NodeRef, Target
 from responder.ports import Access, Around, Kubernetes, LogCaps, World
+from responder.triage import is_telling
 
 AnyAnswer = Found[Any] | Missing
 
 CAPS: Final = LogCaps()
 KEPT: Final = 100
-"""Log lines that a record keeps of each query: those nearest to the event."""
+"""Log lines that a record keeps of each query: those that tell something, then those nearest to the event."""
+_DELETES: Final = ("pods.delete", "pods.deletecollection", "pods.eviction.create", "eviction.create")
 _CHAIN: Final = 6
 
 
@@ -261,11 +263,12 @@ def _node_log(inquiry: Inquiry) -> AnyAnswer:
 def _lines(inquiry: Inquiry, text: str, source: str) -> AnyAnswer:
     pages = inquiry.world.logs.entries(inquiry.project_id, text, CAPS)
     moment = inquiry.finding.event_time
-    nearest: list[LogEntry] = sorted(pages.entries, key=lambda e: abs(e.time - moment))[:KEPT]
+    kept: list[LogEntry] = sorted(pages.entries, key=lambda e: (not is_telling(e.text), abs(e.time - moment)))[:KEPT]
     window = inquiry.log_window
     extract = LogExtract(
         filter=text, window_start=window.start, window_end=window.end, read=len(pages.entries), pages=pages.pages,
-        entries=tuple(sorted(nearest, key=lambda e: (e.time, e.insert_id))), truncated=pages.truncated,
+        entries=tuple(sorted(kept, key=lambda e: (e.time, e.insert_id))),
+        truncated=pages.truncated or len(pages.entries) > KEPT,
     )  # fmt: skip
     return Found[LogExtract](value=extract, source=source)
 
@@ -278,9 +281,11 @@ def _audit_log(inquiry: Inquiry) -> AnyAnswer:
     resource = f"core/v1/namespaces/{namespace}/pods/{pod}"
     # The page's query searches all text for the name: `web-1` finds `web-10` too.
     ours = [e for e in pages.audit if e.resource_name == resource or e.resource_name.startswith(resource + "/")]
+    moment = inquiry.finding.event_time
+    kept = sorted(ours, key=lambda e: (not (e.session or e.method.endswith(_DELETES)), abs(e.time - moment)))[:KEPT]
     extract = AuditExtract(
         filter=text, window_start=window.start, window_end=window.end, read=len(pages.audit), pages=pages.pages,
-        entries=tuple(ours[:KEPT]), truncated=pages.truncated or len(ours) > KEPT,
+        entries=tuple(sorted(kept, key=lambda e: e.time)), truncated=pages.truncated or len(ours) > KEPT,
     )  # fmt: skip
     return Found[AuditExtract](value=extract, source="Cloud Logging, the cluster's admin activity")
 
@@ -297,7 +302,7 @@ def _deletion(inquiry: Inquiry) -> AnyAnswer:
         raise Unanswered(audit.why, f"the audit log was not read: {audit.detail}", mend=audit.mend)
     entries: tuple[AuditEntry, ...] = audit.value.entries
     for entry in reversed(entries):
-        if entry.method.endswith(("pods.delete", "pods.deletecollection", "pods.eviction.create", "eviction.create")):
+        if entry.method.endswith(_DELETES):
             gone = Deletion.model_validate(entry.model_dump(include=set(Deletion.model_fields)))
             return Found[Deletion](value=gone, source=f"audit log, {entry.method}")
     raise Unanswered("not_found", "the audit log has no delete of this pod in the window")

