@@ -59,6 +59,16 @@ def node_log(instance_id: str, window: Window) -> str:
     )
 
 
+def before(text: str, time: datetime) -> str:
+    """A query's entries from before that time."""
+    return _joined(text, f"timestamp<{lql(timestamp(time))}")
+
+
+def since(text: str, time: datetime) -> str:
+    """A query's entries from that time on."""
+    return _joined(text, f"timestamp>={lql(timestamp(time))}")
+
+
 def timestamp(time: datetime) -> str:
     """RFC 3339 in UTC, written by us and never copied from a message; ValueError for a time without a zone."""
     if time.tzinfo is None:

@@ -139,11 +139,16 @@ class Connect(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogCaps:
-    """Where a log query stops, whichever comes first."""
+    """Where a log query stops, whichever comes first.
+
+    `around` is the time that matters. Of a log with more than `entries` lines, half of them are the last before it, and
+    half the first from then on; without it, and where no more could be read, they are the oldest of the query.
+    """
 
     pages: int = 5
     entries: int = 1000
     seconds: float = 20.0
+    around: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,6 @@ from responder.triage import is_telling
 
 AnyAnswer = Found[Any] | Missing
 
-CAPS: Final = LogCaps()
 KEPT: Final = 100
 """Log lines that a record keeps of each query: those that tell something, then those nearest to the event."""
 _DELETES: Final = ("pods.delete", "pods.deletecollection", "pods.eviction.create", "eviction.create")
@@ -61,6 +60,11 @@ class Inquiry:
         """Either side of the event, not beyond now."""
         half = self.world.settings.log_window
         return Window(self.finding.event_time - half, min(self.finding.event_time + half, self.now))
+
+    @property
+    def log_caps(self) -> LogCaps:
+        """How much of a log is read: of one with many lines, those around the event."""
+        return LogCaps(around=self.finding.event_time)
 
     @property
     def cluster_ref(self) -> ClusterRef:
@@ -261,7 +265,7 @@ def _node_log(inquiry: Inquiry) -> AnyAnswer:
 
 
 def _lines(inquiry: Inquiry, text: str, source: str) -> AnyAnswer:
-    pages = inquiry.world.logs.entries(inquiry.project_id, text, CAPS)
+    pages = inquiry.world.logs.entries(inquiry.project_id, text, inquiry.log_caps)
     moment = inquiry.finding.event_time
     kept: list[LogEntry] = sorted(pages.entries, key=lambda e: (not is_telling(e.text), abs(e.time - moment)))[:KEPT]
     window = inquiry.log_window
@@ -277,7 +281,7 @@ def _audit_log(inquiry: Inquiry) -> AnyAnswer:
     namespace, pod = inquiry.pod_names
     window = inquiry.log_window
     text = filters.audit_log(inquiry.project_id, inquiry.cluster_ref, pod, window)
-    pages = inquiry.world.logs.audit(inquiry.project_id, text, CAPS)
+    pages = inquiry.world.logs.audit(inquiry.project_id, text, inquiry.log_caps)
     resource = f"core/v1/namespaces/{namespace}/pods/{pod}"
     # The page's query searches all text for the name: `web-1` finds `web-10` too.
     ours = [e for e in pages.audit if e.resource_name == resource or e.resource_name.startswith(resource + "/")]

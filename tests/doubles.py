@@ -177,11 +177,13 @@ class FakeKubernetes:
 class FakeLogs:
     calls: Calls
     pages: LogPages = field(default_factory=lambda: LogPages(pages=1, truncated=False))
+    caps: list[LogCaps] = field(default_factory=list)
 
     def entries(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
         self.calls.add("node_log" if "gce_instance" in filter_ else "pod_log")
         assert project_id
         assert caps.pages
+        self.caps.append(caps)
         return self.pages
 
     def audit(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
@@ -189,6 +191,7 @@ class FakeLogs:
         assert project_id
         assert filter_
         assert caps.pages
+        self.caps.append(caps)
         return self.pages
 
 

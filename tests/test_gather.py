@@ -251,6 +251,13 @@ def test_a_line_that_tells_something_is_kept_though_a_hundred_others_are_nearer(
     assert (len(log.entries), log.entries[-1].text, log.truncated) == (100, told, True)
 
 
+def test_a_log_is_read_around_the_event(finding: Finding) -> None:
+    outside, calls = world(finding)
+    logs = FakeLogs(calls)
+    gather(replace(outside, logs=logs), finding, finding.targets()[0])
+    assert {caps.around for caps in logs.caps} == {finding.event_time}
+
+
 def _a_line(finding: Finding, seconds: float, text: str) -> LogEntry:
     return LogEntry(
         time=finding.event_time + timedelta(seconds=seconds),

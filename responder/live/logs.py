@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from google.cloud.audit import audit_log_pb2
 from google.cloud.logging_v2.types import ListLogEntriesRequest, ListLogEntriesResponse
@@ -18,7 +19,7 @@ from google.logging.type import log_severity_pb2
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
-from responder import names
+from responder import filters, names
 from responder.errors import PASSING, Unanswered
 from responder.evidence import AuditEntry, LogEntry
 from responder.live import _session
@@ -37,6 +38,12 @@ _MESSAGE_KEYS: Final = ("message", "msg", "log")
 """Where a structured line has its text: Google's own agents write `message`, common loggers `msg`, Docker `log`."""
 
 
+class _Asked(NamedTuple):
+    project_id: str
+    filter: str
+    order: str
+
+
 class CloudLogging:
     """`client` is a `LoggingServiceV2Client`."""
 
@@ -45,50 +52,71 @@ class CloudLogging:
 
     def entries(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
         """Lines of any log. The text is that of a structured line's message, or the whole of it as compact JSON."""
-        found: list[LogEntry] = []
-        pages, truncated = self._read(project_id, filter_, caps, found, _line)
+        found, pages, truncated = self._read(project_id, filter_, caps, _line)
         return LogPages(entries=tuple(found), pages=pages, truncated=truncated)
 
     def audit(self, project_id: str, filter_: str, caps: LogCaps) -> LogPages:
         """Entries that hold an AuditLog; others are left out."""
-        found: list[AuditEntry] = []
-        pages, truncated = self._read(project_id, filter_, caps, found, _audit)
+        found, pages, truncated = self._read(project_id, filter_, caps, _audit)
         return LogPages(audit=tuple(found), pages=pages, truncated=truncated)
 
     def _read(
-        self, project_id: str, filter_: str, caps: LogCaps, found: list[_T], read: Callable[[Any], _T | None]
-    ) -> tuple[int, bool]:
-        """Fill `found` page by page; how many pages were read, and whether there was more.
+        self, project_id: str, filter_: str, caps: LogCaps, read: Callable[[Any], _T | None]
+    ) -> tuple[list[_T], int, bool]:
+        """The entries, oldest first, how many pages were read, and whether there was more.
 
-        An empty page that has a token is followed like any other. A later page that fails for a passing reason ends the
-        reading with what is there, but not where that is nothing: "no lines" must not be said of lines never seen.
+        A log with few entries is one call. One with more than the cap is read twice more, to each side of the time
+        that matters: its oldest may all be from long before. Where that fails, what was read first stays.
         """
         if not names.is_valid("project_id", project_id):
             raise Unanswered("invalid", "the project id is not one that Google would give")
         patience = Patience(total=caps.seconds, attempt=caps.seconds)
+        asked = _Asked(project_id, filter_, "timestamp asc")
+        first, pages, truncated = self._ordered(asked, caps, patience, read)
+        if not truncated or len(first) < caps.entries or caps.around is None or not patience.left:
+            return first, pages, truncated
+        half = replace(caps, entries=max(1, caps.entries // 2))
+        earlier = _Asked(project_id, filters.before(filter_, caps.around), "timestamp desc")
+        later = _Asked(project_id, filters.since(filter_, caps.around), "timestamp asc")
+        try:
+            after, pages_after, more_after = self._ordered(later, half, patience, read)
+            before, pages_before, more_before = self._ordered(earlier, half, patience, read)
+        except Unanswered:
+            return first, pages, True
+        return before[::-1] + after, pages + pages_before + pages_after, more_before or more_after
+
+    def _ordered(
+        self, asked: _Asked, caps: LogCaps, patience: Patience, read: Callable[[Any], _T | None]
+    ) -> tuple[list[_T], int, bool]:
+        """The entries page by page in the order asked for, how many pages were read, and whether there was more.
+
+        An empty page that has a token is followed like any other. A later page that fails for a passing reason ends the
+        reading with what is there, but not where that is nothing: "no lines" must not be said of lines never seen.
+        """
+        found: list[_T] = []
         token = ""
         for page in range(1, caps.pages + 1):
             try:
                 size = min(_PAGE, caps.entries - len(found))
-                reply = self._page(project_id, filter_, token, size, patience)
-                with Asking(f"{PERMISSIONS[0]} in project {project_id}", mend=""):
+                reply = self._page(asked, token, size, patience)
+                with Asking(f"{PERMISSIONS[0]} in project {asked.project_id}", mend=""):
                     found.extend(entry for entry in map(read, reply.entries) if entry is not None)
             except Unanswered as error:
                 if found and error.why in PASSING:
-                    return page - 1, True
+                    return found, page - 1, True
                 raise
             token = reply.next_page_token
             if not token or len(found) >= caps.entries or not patience.left:
-                return page, bool(token)
-        return caps.pages, True
+                return found, page, bool(token)
+        return found, caps.pages, True
 
-    def _page(self, project_id: str, filter_: str, token: str, size: int, patience: Patience) -> Any:
-        what = f"{PERMISSIONS[0]} in project {project_id}"
-        mend = f"grant the responder {PERMISSIONS[0]} in project {project_id} (roles/logging.viewer)"
+    def _page(self, asked: _Asked, token: str, size: int, patience: Patience) -> Any:
+        what = f"{PERMISSIONS[0]} in project {asked.project_id}"
+        mend = f"grant the responder {PERMISSIONS[0]} in project {asked.project_id} (roles/logging.viewer)"
         request = ListLogEntriesRequest(
-            resource_names=[f"projects/{project_id}"],
-            filter=filter_,
-            order_by="timestamp asc",
+            resource_names=[f"projects/{asked.project_id}"],
+            filter=asked.filter,
+            order_by=asked.order,
             page_size=size,
             page_token=token,
         )

@@ -18,7 +18,7 @@ from responder.errors import Unanswered
 from responder.live import _session
 from responder.live.logs import CloudLogging
 from responder.ports import LogCaps
-from tests.live.shop import CLUSTER, POD, WINDOW, open_shop
+from tests.live.shop import CLUSTER, EVENT_TIME, POD, WINDOW, open_shop
 
 _api: Any = exceptions  # its constructors have no types
 NO_QUOTA: Exception = _api.ResourceExhausted("x")
@@ -102,6 +102,27 @@ def test_no_more_entries_are_asked_for_than_the_cap_allows() -> None:
     assert [(r.page_size, r.page_token) for r in client.requests] == [(3, ""), (2, "more")]
     assert client.requests[0].resource_names == [f"projects/{PROJECT}"]
     assert client.requests[0].order_by == "timestamp asc"
+
+
+def test_of_a_chatty_pod_the_lines_on_both_sides_of_the_event_are_read() -> None:
+    logs = [{"time": f"{n:+}s", "text": f"GET /{n}", "pod": f"shop/{POD}/checkout"} for n in range(-3600, 3600, 3)]
+    with open_shop(logs=logs, now="+3600s") as (running, google):
+        pages = CloudLogging(google.logging()).entries(PROJECT, POD_LOG, LogCaps(around=EVENT_TIME))
+        calls = len(running.lab.calls("logging.ListLogEntries"))
+    assert [entry.text for entry in pages.entries] == [f"GET /{n}" for n in range(-1500, 1500, 3)]
+    assert (pages.pages, pages.truncated, calls) == (3, True, 3)
+
+
+def test_a_quiet_pod_is_one_call() -> None:
+    client = Pages(page({"text_payload": "a"}))
+    assert len(CloudLogging(client).entries(PROJECT, POD_LOG, LogCaps(around=EVENT_TIME)).entries) == 1
+    assert len(client.requests) == 1
+
+
+def test_of_a_chatty_pod_what_was_read_first_stays_where_there_is_no_quota_for_more() -> None:
+    client = Pages(page({"text_payload": "a"}, token="more"), NO_QUOTA)
+    pages = CloudLogging(client).entries(PROJECT, POD_LOG, LogCaps(entries=1, around=EVENT_TIME))
+    assert ([entry.text for entry in pages.entries], pages.pages, pages.truncated) == (["a"], 1, True)
 
 
 def test_a_later_page_without_quota_leaves_what_was_read() -> None:
