@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from responder import __version__
 from responder.capture import custody, earlier, elf
 from responder.capture.arrival import printable
+from responder.capture.artifacts import artifact
 from responder.capture.digest import digest
+from responder.capture.links import Chain, chains
 from responder.capture.sealing import Keys, Sealed
 from responder.capture.taking import Caps, Means, take
 from responder.capture.volatile import Snapshot, snapshot
@@ -92,8 +94,12 @@ def seize(
         ahead=keys.ahead,
     )
     told = tuple(process for one in findings for process in one.processes)
+    among = {} if changed else chains(collector, cell, wants)
+    apart = [artifact(one, "left_out", among[one.path].reason) for one in wants if _leads_away(one, among)]
+    wants = tuple(one for one in wants if not _leads_away(one, among))
     taken = take(means, wants, caps=caps, told=told, watch=watch, over=changed)
-    artifacts = (*taken.artifacts, *(_left_out(one) for one in listed.left_out))
+    artifacts = (*(_linked(one, wants, among) for one in taken.artifacts), *apart,
+                 *(_left_out(one) for one in listed.left_out))  # fmt: skip
     update = {
         "finished": now(),
         "tools": taken.tools,
@@ -190,6 +196,20 @@ def _dropped(listed: Wanted, volatile: Volatile) -> Iterator[Want]:
 
 def _writable(container: ContainerState) -> tuple[str, ...]:
     return tuple(path for one in container.mounts if (path := one.partition(" <- ")[0]).startswith("/"))
+
+
+def _leads_away(want: Want, among: Mapping[str, Chain]) -> bool:
+    return want.path in among and bool(among[want.path].reason)
+
+
+def _linked(one: Artifact, wants: Sequence[Want], among: Mapping[str, Chain]) -> Artifact:
+    """With the links among the folders of the want that it came for."""
+    if one.status != "captured":
+        return one
+    inside = [want for want in wants if want.is_directory and one.path.startswith(f"{want.path.rstrip('/')}/")]
+    path = one.path if one.path in among else next((want.path for want in inside), "")
+    notes = among[path].notes if path in among else ()
+    return one.model_copy(update={"notes": (*one.notes, *notes)}) if notes else one
 
 
 def _left_out(one: LeftOut) -> Artifact:

@@ -316,7 +316,11 @@ def _no_file(path: str, *, is_ours: bool) -> str:
         return "it holds a control character"
     if len(path.encode("utf-8")) >= _LONGEST:
         return "it is longer than any path that Linux opens"
+    inside = no_place(path)
+    return f"it is below {inside}, where no files are" if inside else ""
+
+
+def no_place(path: str) -> str:
+    """Which of the trees without files an absolute, plain path is in; ``""`` where it is in none."""
     inside = next((place for place in _NO_FILES if path == place or path.startswith(f"{place}/")), "")
-    if inside and not path.startswith(_IN_MEMORY):
-        return f"it is below {inside}, where no files are"
-    return ""
+    return "" if path.startswith(_IN_MEMORY) else inside
