@@ -111,7 +111,6 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
     first = confirming.leads(world, old.id, found, old.evidence)[0]
     gathered = gather(world, first, target, known=before.evidence if before else old.evidence, ask="verify")
     groups = confirming.confirm(world, old.id, found, gathered, confirming.denied(old), anew=True).groups
-    answered = tuple(name for name in gathered.asked if isinstance(getattr(gathered.evidence, name), Found))
     rounds = before.rounds if before else old.provenance.rounds
     return Material(
         id=old.id,
@@ -120,7 +119,7 @@ def _verified(world: World, old: Record, before: Material | None) -> Material:
         target=gathered.target,
         evidence=gathered.evidence,
         started=old.provenance.started,
-        rounds=(*rounds, Round(kind="act", at=at, asked=gathered.asked, answered=answered)),
+        rounds=(*rounds, Round(kind="act", at=at, asked=gathered.asked, answered=gathered.answered)),
         # What respond had to say of its round stays; of each finding SCC's word of now is told.
         errors=(
             *confirming.others(old.provenance.errors, groups),
