@@ -65,6 +65,8 @@ def test_the_ended_process_is_not_missed_where_the_compiler_was_taken_from_the_d
     running = an_artifact("/proc/53/exe", "compiler", "failed", reason="no such file")
     assert told(an_artifact(), an_artifact("/usr/bin/gcc", "compiler"), running).status == "done"
     assert told(an_artifact(), running).missing == ("/proc/53/exe: failed: no such file",)
+    denied = an_artifact("/proc/53/exe", "compiler", "failed", reason="cat: Permission denied")
+    assert told(an_artifact("/usr/bin/gcc", "compiler"), denied).status == "partly"
     other = an_artifact("/usr/bin/cc", "compiler", "failed", reason="no such file")
     assert told(an_artifact("/usr/bin/gcc", "compiler"), other).status == "partly"
 

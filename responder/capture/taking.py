@@ -44,6 +44,7 @@ _WORDS: Final = 4096
 """Bytes of the paths of one command, as they stand in the URL: front ends take some 8 KiB of one."""
 _LISTING: Final = 16 * 1024
 _LISTING_SECONDS: Final = 10.0
+_NO_READER: Final = "tar sends a link as a link, and the container has neither cat, dd nor base64"
 _TAR_ALONE: Final = "a directory, and the container has no tar"
 
 
@@ -122,7 +123,7 @@ class _Turn:
     @property
     def may_join(self) -> bool:
         """Whether one tar may bring it with others."""
-        return not (self.alone or self.want.is_directory)
+        return not (self.alone or self.want.is_directory or self.want.is_ours)
 
     @property
     def words(self) -> int:
@@ -264,8 +265,8 @@ class _Taking:
         """Tool after tool, until one brings the file or says why there is none."""
         want, why = turn.want, ""
         lies = ""
-        for tool in [one for one in self.box.left() if one == "tar" or not want.is_directory]:
-            lies = lies if tool == "tar" else lies or self._look(want)
+        for tool in [one for one in self.box.left() if not (want.is_ours if one == "tar" else want.is_directory)]:
+            lies = lies if tool == "tar" or want.is_ours else lies or self._look(want)
             if lies not in {"", "file", UNTOLD}:
                 self._leave(turn, "failed", f"ls: a {lies} lies there: it is not followed")
                 return ()
@@ -289,10 +290,16 @@ class _Taking:
                 return ()
         if self.box.empty:
             self.over = self.over or NONE
-        elif want.is_directory:
-            why = why or _TAR_ALONE
+        else:
+            why = why or self._no_way(want)
         self._leave(turn, "failed", why or self.over or self._spent(), passing=self._is_late())
         return ()
+
+    def _no_way(self, want: Want) -> str:
+        """Why no program that the container has can bring it; ``""`` where one can."""
+        if want.is_directory:
+            return _TAR_ALONE
+        return _NO_READER if want.is_ours and self.box.missing >= {"cat", "dd", "base64"} else ""
 
     def _brought(self, turn: _Turn, tool: Tool, fetched: Fetched) -> bool:
         self.box.used[tool] = None

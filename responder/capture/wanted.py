@@ -42,7 +42,8 @@ _GO_VERSION: Final = re.compile(r"v[0-9]+")
 class Want:
     """A file to take. `path` is absolute and has no `.` or `..`; `named` is as the command line has it.
 
-    `is_directory`: the tool chose the names below it, and all of them are wanted.
+    `is_directory`: the tool chose the names below it, and all of them are wanted. `is_ours`: we made the path from a
+    number, /proc/PID/exe, and what the link there leads to is what is wanted.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Want:
     pid: int | None
     why: str
     is_directory: bool = False
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +141,13 @@ class _Listing:
             self.leave(one, pid, reason or "it is relative, and to what is not known")
             return
         path, by = resolved
-        reason = _no_file(path, is_ours=one.path == _exe(pid) and one.role == "compiler")
+        is_ours = one.path == _exe(pid) and one.role == "compiler"
+        reason = _no_file(path, is_ours=is_ours)
         if reason:
             self.leave(one, pid, reason, by)
             return
         want = Want(path=path, named=one.path, role=one.role, resolved_by=by, pid=pid, why=one.why,
-                    is_directory=one.is_directory)  # fmt: skip
+                    is_directory=one.is_directory, is_ours=is_ours)  # fmt: skip
         old = self.found.get(path)
         if old is None or one.rank < old[0]:
             self.found[path] = (one.rank, want)

@@ -98,7 +98,8 @@ def _lack(one: Artifact, artifacts: Sequence[Artifact]) -> str:
     """Why a file is less than was wanted; ``""`` where it is not."""
     name = _shown(one.path or one.named) or "files"
     if one.status != "captured":
-        is_spare = one.role == "compiler" and _RUNNING.fullmatch(one.path)
+        is_gone = "no such file" in one.reason.lower()
+        is_spare = one.role == "compiler" and _RUNNING.fullmatch(one.path) and is_gone
         if is_spare and any(
             other.role == "compiler" and other.status == "captured" and not other.uid for other in artifacts
         ):

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -415,3 +417,22 @@ def test_in_the_real_store_only_sealed_files_of_ours_exist_afterwards(tmp_path: 
     sealed = b"".join(store.open(one.stored))
     assert sha256(sealed) == one.stored_sha256
     assert b"".join(unsealed(io.BytesIO(sealed), limit=1000)) == b"a" * 1000
+
+
+def test_a_program_whose_file_was_removed_comes_as_it_runs_byte_for_byte(tmp_path: Path) -> None:
+    program = tmp_path / "miner"
+    shutil.copy(shutil.which("sleep") or "", program)
+    data = program.read_bytes()
+    with subprocess.Popen([str(program), "60"]) as running:
+        try:
+            program.unlink()
+            path = f"/proc/{running.pid}/exe"
+            box = Box(Path("/"))
+            one = replace(want(path, role="compiler"), is_ours=True)
+            (tmp_path / "a").write_text("a")
+            told, files = taken(box, want(f"{tmp_path}/a"), one)
+        finally:
+            running.kill()
+    assert [(one.status, one.path, one.notes) for one in told.artifacts][1] == ("captured", path, ())
+    assert files[told.artifacts[1].stored] == data
+    assert [words[0] for words in box.ran] == ["tar", "cat"]
