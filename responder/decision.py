@@ -19,7 +19,7 @@ from typing import Final, Literal, TypeVar
 from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerRef, Pod, SccFinding, Workload
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import NOTHING_TO_TAKE, Capture, Decision, Guard, Record, judged
+from responder.record import NO_PROGRAM, NOTHING_TO_TAKE, Capture, Decision, Guard, Record, judged
 from responder.standing import is_muted, standing
 
 T = TypeVar("T")
@@ -393,22 +393,26 @@ def _captures_kept(s: Situation) -> Answer:
     proof = _value(s.record.evidence.proof, "the proof of the pod")
     if s.record.capture is None:
         return False, "nothing was captured yet"
-    wrong = _wrong_with(s.record.capture, s.record, proof.uid)
+    wrong = _wrong_with(s.record.capture, s.record, proof.uid, may_be_empty=_project(s).capture_may_be_empty)
     if wrong:
         return False, wrong
     if s.captures_intact is None:
         return None, "what was captured was not read back"
-    return s.captures_intact, "read back with the same hashes" if s.captures_intact else "read back, it is another"
+    if not s.captures_intact:
+        return False, "read back, it is another"
+    empty = s.record.capture.impossible
+    return True, f"nothing more could be taken: {empty}" if empty else "read back with the same hashes"
 
 
-def _wrong_with(capture: Capture, record: Record, uid: str) -> str:
+def _wrong_with(capture: Capture, record: Record, uid: str, *, may_be_empty: bool) -> str:
     """Why a capture does not stand for the pod; empty where it does, or where there was nothing to take."""
     if not uid or capture.uid != uid:
         return "what was captured is of another pod"
     if not capture.manifest or not capture.manifest_sha256:
         return "the manifest of the capture is not kept"
     if capture.impossible.startswith(NOTHING_TO_TAKE):
-        return ""
+        is_held = capture.impossible.startswith(NO_PROGRAM) and not may_be_empty
+        return f"{capture.impossible}: whoever took them away would have its files destroyed" if is_held else ""
     if capture.impossible:
         return "the capture was not possible now, and may be later"
     # What an earlier pod of the name held says nothing of this one.

@@ -293,6 +293,7 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("captures-kept", record(capture=a_capture(manifest=""))),
     ("captures-kept", record(capture=a_capture(manifest_sha256=""))),
     ("captures-kept", record(capture=a_capture(impossible="denied: pods.exec"))),
+    ("captures-kept", record(capture=a_capture(impossible=NO_PROGRAM), artifacts=())),
     ("captures-kept", record(artifacts=(an_artifact("failed"), an_artifact("left_out")))),
     ("captures-kept", change(captures_intact=None)),
     ("captures-kept", change(captures_intact=False)),
@@ -470,10 +471,17 @@ def test_a_lower_verdict_and_no_floor_are_enough_where_the_policy_says_so() -> N
     assert decide(asked(a_situation())).kind == "delete_pod"
 
 
-@pytest.mark.parametrize("why", [NO_PROGRAM, f"{NOT_RUNNING}: terminated"])
-def test_a_capture_for_which_there_was_nothing_to_take_does_not_hold_the_pod(why: str) -> None:
+@pytest.mark.parametrize(
+    ("why", "allowed"), [(NO_PROGRAM, {"capture_may_be_empty": True}), (f"{NOT_RUNNING}: terminated", {})]
+)
+def test_a_capture_for_which_there_was_nothing_to_take_does_not_hold_the_pod(
+    why: str, allowed: dict[str, bool]
+) -> None:
     nothing = record(capture=a_capture(impossible=why), artifacts=(an_artifact("failed"), an_artifact("left_out")))
-    assert decide(nothing(a_situation())).kind == "delete_pod"
+    decision = decide(both(nothing, project(**allowed))(a_situation()))
+    assert decision.kind == "delete_pod"
+    (told,) = [guard.detail for guard in decision.guards if guard.name == "captures-kept"]
+    assert told == f"nothing more could be taken: {why}"
 
 
 def test_a_project_that_does_not_capture_needs_no_capture() -> None:

@@ -245,7 +245,8 @@ def all_is_so(f: Facts) -> bool:
     rank = {"malicious": 2, "suspicious": 1}
     # No fewer than none remain, even where this pod was not ready either.
     remain = None if f.ready is None else max(f.ready - 1, 0)
-    captured = f.capture in {"kept", "distroless"}
+    # A container without the programs holds its pod: whoever is root there can remove them.
+    captured = f.capture == "kept"
     return all(
         (
             (f.id, f.number) == ("acme-shop-prod", "421458901689"),

@@ -114,6 +114,8 @@ class ProjectPolicy(_Strict):
     number: ProjectNumber
     remediate: Mode = "off"
     capture: bool = False
+    # Whoever is root in the container can remove the four programs that files come out by.
+    capture_may_be_empty: bool = Field(default=False, description="a container without them holds no pod, where True")
     least_verdict: Literal["suspicious", "malicious"] = "malicious"
     owner_kinds: tuple[OwnerKind, ...] = ("Deployment",)
     exemption: tuple[Exemption, ...] = ()
