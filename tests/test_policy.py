@@ -58,6 +58,10 @@ def test_the_hash_is_that_of_the_bytes() -> None:
         (HEAD + 'grace_seconds = "5"\n', 4, "write a whole number, without quotes"),
         (HEAD + 'owner_kinds = ["Pod"]\n', 4, "is none of 'Deployment'"),
         (HEAD + 'owner_kinds = "Deployment"\n', 4, "write a list"),
+        *(
+            (HEAD + f'[[project.exemption]]\nkind = "{kind}"\nwhy = "builds"\n', 5, f"did you mean {meant}?")
+            for kind, meant in {"Statefulset": "StatefulSet", "Deploment": "Deployment", "Jobs": "Job"}.items()
+        ),
         (HEAD + 'required_evidence = ["pods"]\n', 4, "did you mean pod?"),
         (HEAD + 'remediate = "approve"\n', 1, "needs approvers"),
         (HEAD + 'approvers = ["*@acme.example"]\n', 4, "without * or ?"),
@@ -171,3 +175,9 @@ def test_explain_without_a_file_and_a_setting_says_that_nothing_is_allowed(monke
     done = CliRunner().invoke(app, ["policy", "explain", "--project", "acme-shop-prod"])
     assert done.exit_code == 3
     assert "nothing is allowed in any project" in done.output
+
+
+@pytest.mark.parametrize("kind", ["Pod", "CronJob", "CloneSet", "AdvancedStatefulSet", "Rollout", "BroadcastJob"])
+def test_an_exemption_may_name_each_kind_of_kubernetes_and_a_foreign_one(kind: str) -> None:
+    (project,) = parse((HEAD + f'[[project.exemption]]\nkind = "{kind}"\nwhy = "builds"\n').encode()).project
+    assert project.exemption[0].kind == kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -66,12 +66,25 @@ def _question(text: str) -> str:
     return text
 
 
+_KINDS: Final = (*get_args(OwnerKind), "Pod")
+_MISSPELT: Final = 0.85
+"""How like a known kind another one must be to be taken for it: `CloneSet` and the like are kinds of their own."""
+
+
+def _kind(text: str) -> str:
+    """A misspelt kind would match nothing, and what was to be exempt would not be."""
+    near = difflib.get_close_matches(text, _KINDS, 1, _MISSPELT)
+    if near and text not in _KINDS:
+        raise ValueError(f"there is no kind {text!r}: did you mean {near[0]}?")
+    return text
+
+
 ProjectId = Annotated[str, _exact("project_id")]
 ProjectNumber = Annotated[str, _exact("project_number"), AfterValidator(_no_zero_first)]
 Cluster = Annotated[str, _exact("cluster")]
 Namespace = Annotated[str, _exact("namespace")]
 Name = Annotated[str, _exact("workload")]
-Kind = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$")]
+Kind = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,62}$"), AfterValidator(_kind)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s*?]+@[^@\s*?]+\.[^@\s*?]+$")]
 Reason = Annotated[str, AfterValidator(_is_said)]
 Question = Annotated[str, AfterValidator(_question)]
