@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
@@ -34,7 +34,7 @@ class Situation:
     intent for the same workload and image, empty where there is none. `captures_intact` is whether every capture was
     read back with the same hash (None: not asked). `approval_is_spent_here`: the approval was used for this very pod,
     whose request has not left yet. `others_waiting` are ids of the pod's other records whose container is still to be
-    entered. `own_namespaces` are the responder's own, where it has any.
+    entered.
     """
 
     record: Record
@@ -50,7 +50,6 @@ class Situation:
     others_waiting: tuple[str, ...] | None = None
     approval: Approval | None = None
     approval_is_spent_here: bool = False
-    own_namespaces: frozenset[str] = field(default_factory=frozenset)
 
 
 VERIFIED_FOR = timedelta(seconds=120)
@@ -296,8 +295,6 @@ def _namespace_open(s: Situation) -> Answer:
     name, protected = s.record.provenance.subject.namespace, _project(s).protected_namespaces
     if not name:
         return None, "no namespace is named"
-    if name in s.own_namespaces:
-        return False, f"{name} is the responder's own namespace"
     if name.startswith(_SYSTEM) or name in _SYSTEM_EXACT:
         return False, f"{name} is a namespace of the platform"
     return name not in protected, f"{name} is {'protected' if name in protected else 'not protected'} by the policy"

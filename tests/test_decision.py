@@ -117,7 +117,6 @@ def a_situation(**changes: Any) -> Situation:
         "acted_before": False,
         "captures_intact": True,
         "others_waiting": (),
-        "own_namespaces": frozenset({"responder"}),
     }
     return Situation(**(values | changes))
 
@@ -251,7 +250,6 @@ WEAKER: tuple[tuple[str, Change], ...] = (
     ("pod-proven", of("pod", name="checkout-7d9f8c5b4-other")),
     ("pod-not-ending", of("pod", deletion_time=NOW)),
     ("namespace-open", project(protected_namespaces=("shop",))),
-    ("namespace-open", change(own_namespaces=frozenset({"shop"}))),
     *(
         ("namespace-open", in_namespace(name))
         for name in (
@@ -615,9 +613,7 @@ def test_respond_records_what_would_be_done_and_leaves_the_rest_to_act(mode: str
 def test_respond_says_no_where_a_guard_that_it_can_answer_does(name: str, weaken: Change) -> None:
     by_act = {guard.name for guard in GUARDS if guard.by_act}
     decision = would(unasked(weaken(a_situation())))
-    # Its own namespace is act's to know: respond is not told.
-    open_to_respond = name in by_act or (name == "namespace-open" and weaken(a_situation()).own_namespaces == {"shop"})
-    assert decision.would == ("delete_pod" if open_to_respond else "hold")
+    assert decision.would == ("delete_pod" if name in by_act else "hold")
 
 
 def test_a_project_that_is_not_named_has_not_opted_in() -> None:
