@@ -186,6 +186,9 @@ def _ls(inside: Inside, args: list[str], _: bytes) -> Result:
         if not entries and path not in {"/", "/tmp"}:  # noqa: S108 - a path in the lab's container
             err += f"ls: cannot access '{given}': No such file or directory\n"
             continue
+        if "d" in flags:
+            out += _ls_line(given, None, flags)
+            continue
         shown = sorted({name[len(path.rstrip("/")) + 1 :].split("/")[0] for name in entries})
         for name in shown:
             if not name.startswith(".") or "a" in flags or "A" in flags:

@@ -434,6 +434,7 @@ def test_the_files_are_taken_sealed_and_verified_before_the_pod_goes(tmp_path: P
         assert done.capture is not None
         assert done.capture.identity == COLLECTOR
         taken = {one.path: one for one in done.artifacts if one.status == "captured"}
+        assert all(one.notes == () for one in taken.values())
         assert "/tmp/.x/k.c" in taken
         assert taken["/tmp/.x/k.c"].role == "source"
         assert "cp --container=checkout -- shop/checkout-7d9f8c5b4-x2k9p:/tmp/.x/k.c" in taken["/tmp/.x/k.c"].by_hand

@@ -62,6 +62,7 @@ def test_a_tar_of_a_path_holds_the_file_under_its_name(shop: Running) -> None:
         (["sh", "-c", "cat /nothing 2>/dev/null || echo none"], "0", b"none\n"),
         (["sh", "-c", "cat /tmp/.x/k.c | wc -c"], "0", b"13\n"),
         (["ls", "-A", "/tmp"], "0", b".x\n"),
+        (["ls", "-d", "--", "/tmp", "/tmp/.x"], "0", b"/tmp\n/tmp/.x\n"),
         (["sha256sum", "/tmp/.x/kworker"], "0", f"{hashlib.sha256(BINARY).hexdigest()}  /tmp/.x/kworker\n".encode()),
         (["cat", "/nothing"], "1", b""),
         (["test", "-f", "/tmp/.x/k.c"], "0", b""),
