@@ -23,7 +23,7 @@ from responder.finding import Target
 from responder.gather import gather
 from responder.policy import Policy
 from responder.ports import Acting, Approval, Claim, Intended, World
-from responder.record import Decision, Record, Round
+from responder.record import Decision, Record, Round, of_capture
 
 CAPTURE: Final = timedelta(minutes=4)
 """The snapshot's minute, the two of the taking, and what its last command and the manifest take."""
@@ -159,7 +159,7 @@ def _captured(world: World, acting: Acting, record: Record, material: Material) 
     # A path is read where SCC's own words name it, and for no message's sake.
     theirs = tuple(one for one in material.findings if one.confirmed == "yes")
     capture, artifacts = seizing.seize(collector, acting, record, theirs, pod.value, now=world.now)
-    is_taken = any(one.status == "captured" and not one.uid for one in artifacts)
+    is_taken = any(one.status == "captured" for one in of_capture(artifacts))
     world.records.count("captured" if is_taken else "capture.impossible")
     return counted(record.model_copy(update={"capture": capture, "artifacts": artifacts}))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -64,7 +64,7 @@ def lines(made: ShadowReport) -> tuple[str, ...]:
     return (*rows, f"advice: {made.advice}")
 
 
-_CAPTURED = {
+_CAPTURED: Final = {
     "whole": "with all that was wanted",
     "in_part": "in part",
     "nothing": "with nothing",

@@ -19,7 +19,7 @@ from typing import Final, Literal, TypeVar
 from responder.evidence import Cluster, Found, Missing, Node, OwnerChain, OwnerRef, Pod, SccFinding, Workload
 from responder.policy import Exemption, Policy, ProjectPolicy
 from responder.ports import Approval, Brake
-from responder.record import NO_PROGRAM, NOTHING_TO_TAKE, Capture, Decision, Guard, Record, judged
+from responder.record import NO_PROGRAM, NOTHING_TO_TAKE, Capture, Decision, Guard, Record, judged, of_capture
 from responder.standing import is_muted, standing
 
 T = TypeVar("T")
@@ -412,8 +412,7 @@ def _wrong_with(capture: Capture, record: Record, uid: str, *, may_be_empty: boo
         return f"{capture.impossible}: whoever took them away would have its files destroyed" if is_held else ""
     if capture.impossible:
         return "the capture was not possible now, and may be later"
-    # What an earlier pod of the name held says nothing of this one.
-    told = [artifact for artifact in record.artifacts if not artifact.uid]
+    told = of_capture(record.artifacts)
     missed = sum(artifact.passing for artifact in told)
     if missed:
         return f"{missed} of what was to be captured did not come, and may at another try"

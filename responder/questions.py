@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from responder import filters, names, proof
 from responder.errors import PASSING, Unanswered
@@ -35,6 +35,7 @@ from responder.ports import Access, Around, Kubernetes, LogCaps, World
 from responder.triage import is_telling
 
 AnyAnswer = Found[Any] | Missing
+E = TypeVar("E", LogEntry, AuditEntry)
 
 KEPT: Final = 100
 """Log lines that a record keeps of each query: those that tell something, then those nearest to the event."""
@@ -267,7 +268,7 @@ def _node_log(inquiry: Inquiry) -> AnyAnswer:
 def _lines(inquiry: Inquiry, text: str, source: str) -> AnyAnswer:
     pages = inquiry.world.logs.entries(inquiry.project_id, text, inquiry.log_caps)
     moment = inquiry.finding.event_time
-    kept: list[LogEntry] = sorted(pages.entries, key=lambda e: (not is_telling(e.text), abs(e.time - moment)))[:KEPT]
+    kept = _kept(pages.entries, moment, lambda e: is_telling(e.text))
     window = inquiry.log_window
     extract = LogExtract(
         filter=text, window_start=window.start, window_end=window.end, read=len(pages.entries), pages=pages.pages,
@@ -275,6 +276,11 @@ def _lines(inquiry: Inquiry, text: str, source: str) -> AnyAnswer:
         truncated=pages.truncated or len(pages.entries) > KEPT,
     )  # fmt: skip
     return Found[LogExtract](value=extract, source=source)
+
+
+def _kept(entries: Iterable[E], moment: datetime, is_first: Callable[[E], bool]) -> list[E]:
+    """The `KEPT` entries that go first, then those nearest to the moment."""
+    return sorted(entries, key=lambda entry: (not is_first(entry), abs(entry.time - moment)))[:KEPT]
 
 
 def _audit_log(inquiry: Inquiry) -> AnyAnswer:
@@ -286,7 +292,7 @@ def _audit_log(inquiry: Inquiry) -> AnyAnswer:
     # The page's query searches all text for the name: `web-1` finds `web-10` too.
     ours = [e for e in pages.audit if e.resource_name == resource or e.resource_name.startswith(resource + "/")]
     moment = inquiry.finding.event_time
-    kept = sorted(ours, key=lambda e: (not (e.session or e.method.endswith(_DELETES)), abs(e.time - moment)))[:KEPT]
+    kept = _kept(ours, moment, lambda e: bool(e.session) or e.method.endswith(_DELETES))
     extract = AuditExtract(
         filter=text, window_start=window.start, window_end=window.end, read=len(pages.audit), pages=pages.pages,
         entries=tuple(sorted(kept, key=lambda e: e.time)), truncated=pages.truncated or len(ours) > KEPT,

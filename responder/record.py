@@ -6,7 +6,7 @@ holder of its claim alone; reviews are documents of their own, shown in `review`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -397,12 +397,17 @@ class Capture(Model):
     by_hand: tuple[ByHand, ...] = ()
 
 
+def of_capture(artifacts: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """Those of the capture's own pod: what an earlier pod of the name held says nothing of this one."""
+    return tuple(one for one in artifacts if not one.uid)
+
+
 def may_come(record: Record) -> bool:
     """Whether something that was to be captured did not come for a reason that may pass."""
     capture = record.capture
     if capture is None or capture.impossible.startswith(NOTHING_TO_TAKE):
         return False
-    told = [one for one in record.artifacts if not one.uid]
+    told = of_capture(record.artifacts)
     return any(one.passing for one in told) or bool(capture.impossible and not told)
 
 

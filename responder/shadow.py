@@ -46,9 +46,8 @@ class ShadowReport(Model):
     `limited`: no guard held them, and a limit of the hour or an answer to an earlier record would have. `wrong` are ids
     of records that no guard held and that a reviewer judged to be no attack, `limited` ones among them.
 
-    `captures`
-    count the decided records by what was copied before the pod would have been gone: all but what a cap left out
-    (`whole`), a part of it, nothing, or nobody entered the container.
+    `captures` count the decided records by what was copied before the pod would have been gone: all but what a cap
+    left out (`whole`), a part of it, nothing, or nobody entered the container.
     """
 
     project: str

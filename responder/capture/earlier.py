@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from responder.record import Artifact, Record
+from responder.record import Artifact, Record, of_capture
 
 
 def brought(record: Record, uid: str) -> tuple[Artifact, ...]:
@@ -38,7 +38,7 @@ def of_others(record: Record, uid: str) -> tuple[Artifact, ...]:
 def _of(record: Record, uid: str) -> tuple[Artifact, ...]:
     if record.capture is None or record.capture.uid != uid:
         return ()
-    return tuple(one for one in record.artifacts if not one.uid)
+    return of_capture(record.artifacts)
 
 
 def _over(one: Artifact) -> Artifact:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 from responder.capture.arrival import printable
+from responder.capture.tools import MOST_WORDS, words_in_url
 from responder.capture.wanted import Want, no_place, plain
 from responder.errors import NoProgram, Unanswered
 from responder.ports import Cell, Collector
@@ -23,8 +23,6 @@ _ROUNDS: Final = 3
 _MOST_COMMANDS: Final = 4
 _MOST_LINKS: Final = 40
 """Linux follows no more (path_resolution(7))."""
-_WORDS: Final = 4096
-"""Bytes of the paths of one command, as they stand in the URL."""
 _LISTING: Final = 64 * 1024
 _SECONDS: Final = 10.0
 _LINE: Final = re.compile(r"([-bcdlps])[-rwxsStT]{9}\S? +(?:[^ /]\S* +){4,8}(/.*)")
@@ -69,8 +67,8 @@ def _batches(folders: Sequence[str]) -> Iterator[list[str]]:
     some: list[str] = []
     words = 0
     for folder in folders:
-        size = len(quote(folder, errors="surrogateescape"))
-        if some and words + size > _WORDS:
+        size = words_in_url(folder)
+        if some and words + size > MOST_WORDS:
             yield some
             some, words = [], 0
         some.append(folder)

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final, Literal
-from urllib.parse import quote
 
 from responder.capture.arrival import Facts
 from responder.capture.artifacts import artifact, kept
 from responder.capture.belt import Belt
 from responder.capture.fetching import Enough, Fetched, Got, Plain, Plan
 from responder.capture.members import Members
-from responder.capture.tools import NONE, UNTOLD, Toolbox, argv, kind, look
+from responder.capture.tools import MOST_WORDS, NONE, UNTOLD, Toolbox, argv, kind, look, words_in_url
 from responder.capture.wanted import Want
 from responder.capture.watching import NOT_ASKED, Watch
 from responder.errors import NoProgram, Unanswered
@@ -40,8 +39,6 @@ _ROOM: Final = 64 * 1024
 """Bytes of a tar's headers and padding, beside the files in it."""
 _ROOM_FOR_ONE: Final = 4 * 1024
 _LEAST_SECONDS: Final = 1.0
-_WORDS: Final = 4096
-"""Bytes of the paths of one command, as they stand in the URL: front ends take some 8 KiB of one."""
 _LISTING: Final = 16 * 1024
 _LISTING_SECONDS: Final = 10.0
 _NO_READER: Final = "tar sends a link as a link, and the container has neither cat, dd nor base64"
@@ -128,7 +125,7 @@ class _Turn:
     @property
     def words(self) -> int:
         """Bytes of its path in a URL."""
-        return len(quote(self.want.path, errors="surrogateescape"))
+        return words_in_url(self.want.path)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,7 +176,7 @@ class _Taking:
         for turn in waiting[: max(1, min(TOGETHER, self.caps.files - self.files))]:
             words += turn.words
             known = "tar" in self.box.missing or any(one.want.path == turn.want.path for one in some)
-            if some and (known or words > _WORDS or not (some[0].may_join and turn.may_join)):
+            if some and (known or words > MOST_WORDS or not (some[0].may_join and turn.may_join)):
                 break
             some.append(turn)
         return some

@@ -11,13 +11,21 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote
 
 from responder.record import NO_PROGRAM, Tool
 
 TOOLS: Final[tuple[Tool, ...]] = ("tar", "cat", "dd", "base64")
 NONE: Final = NO_PROGRAM
 
+MOST_WORDS: Final = 4096
+"""Bytes of the paths of one command, as they stand in the URL: front ends take some 8 KiB of one."""
 _BLANKS: Final = b" \t\r\n"
+
+
+def words_in_url(path: str) -> int:
+    """Bytes of a command's path in a URL."""
+    return len(quote(path, errors="surrogateescape"))
 
 
 def argv(tool: Tool, *paths: str) -> tuple[str, ...]:

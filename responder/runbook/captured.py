@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from responder.record import Artifact, ByHand, Capture, Role, StepStatus
+from responder.record import Artifact, ByHand, Capture, Role, StepStatus, of_capture
 
 MOST_COMMANDS: Final = 10
 MOST_MISSING: Final = 20
@@ -68,7 +68,7 @@ def _status(taken: Sequence[int], missing: Sequence[str]) -> StepStatus:
 
 
 def _detail(capture: Capture, artifacts: Sequence[Artifact]) -> str:
-    taken = [one for one in artifacts if one.status == "captured" and not one.uid]
+    taken = [one for one in of_capture(artifacts) if one.status == "captured"]
     old = sum(bool(one.uid) for one in artifacts)
     before = f" Of an earlier pod of this name {old} {'file is' if old == 1 else 'files are'} kept." if old else ""
     if not taken:
@@ -100,9 +100,8 @@ def _lack(one: Artifact, artifacts: Sequence[Artifact]) -> str:
     if one.status != "captured":
         is_gone = "no such file" in one.reason.lower()
         is_spare = one.role == "compiler" and _RUNNING.fullmatch(one.path) and is_gone
-        if is_spare and any(
-            other.role == "compiler" and other.status == "captured" and not other.uid for other in artifacts
-        ):
+        mine = of_capture(artifacts) if is_spare else ()
+        if any(other.role == "compiler" and other.status == "captured" for other in mine):
             return ""
         how = "left out" if one.status == "left_out" else "failed"
         return f"{name}: {how}: {_shown(one.reason)}"
