@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from responder.decision import BY_ACT
 from responder.evidence import Model
 from responder.policy import PerHour
+from responder.record import of_capture
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -158,7 +159,7 @@ def _within(passed: Sequence[_Passed], per_hour: PerHour) -> Counter[str]:
 def _captured(record: Record) -> CaptureKind:
     if record.capture is None:
         return "not_entered"
-    wanted = [one for one in record.artifacts if one.status != "left_out"]
+    wanted = [one for one in of_capture(record.artifacts) if one.status != "left_out"]
     came = [one for one in wanted if one.status == "captured" and not one.truncated]
     if not came:
         return "nothing"

@@ -98,6 +98,9 @@ def test_a_guard_is_counted_once_for_each_record_that_it_held_and_never_where_on
         (("captured", "failed"), "in_part"),
         (("captured", "cut"), "in_part"),
         (("captured", "captured", "left_out"), "whole"),
+        # What an earlier pod of the name held says nothing of this one.
+        (("of another pod",), "nothing"),
+        (("of another pod", "failed"), "nothing"),
     ],
 )
 def test_what_was_copied_before_a_pod_would_have_been_gone_is_counted(
@@ -108,8 +111,9 @@ def test_what_was_copied_before_a_pod_would_have_been_gone_is_counted(
             {
                 "path": f"/{n}",
                 "role": "source",
-                "status": "captured" if one == "cut" else one,
+                "status": "captured" if one in {"cut", "of another pod"} else one,
                 "truncated": one == "cut",
+                "uid": "another" if one == "of another pod" else "",
             }
         )
         for n, one in enumerate(statuses or ())
